@@ -1,0 +1,83 @@
+"""The table of runs that a configuration asks for."""
+
+import pytest
+import yaml
+
+from reg2st.config import Dataset, read_datasets, validated
+from reg2st.errors import UserError
+from reg2st.runs import Embedding, expand_runs
+from reg2st.sheets import read_sheet
+
+
+@pytest.fixture
+def paper(root, monkeypatch):
+    monkeypatch.chdir(root)
+    raw = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    return validated(raw, root / "workflow" / "schemas" / "config.schema.yaml")
+
+
+def test_the_paper_has_every_fold_of_every_method(paper):
+    runs = expand_runs(paper, read_datasets(paper))
+    folds = {}
+    for run in runs:
+        folds.setdefault((run.dataset, run.split, run.method), set()).add(run.fold.name)
+    counts = {key: len(names) for key, names in folds.items()}
+    for method in paper["methods"]:
+        assert counts["her2st", "section_out", method] == 32
+        assert counts["her2st", "patient_out", method] == 8
+        assert counts["cscc", "section_out", method] == 12
+        assert counts["cscc", "patient_out", method] == 4
+    assert len({run.directory for run in runs}) == len(runs) == 56 * len(paper["methods"])
+
+
+def test_seeds_repeat_networks_only(paper, root):
+    paper["seeds"] = [3, 4]
+    paper["methods"] = {name: paper["methods"][name] for name in ("ridge", "reg2st")}
+    sheet = read_sheet(root / "config" / "sections" / "cscc.tsv")
+    datasets = {"cscc": Dataset("cscc", sheet, paper["datasets"]["cscc"])}
+    seeds = {name: set() for name in paper["methods"]}
+    for run in expand_runs(paper, datasets):
+        seeds[run.method].add(run.seed)
+    assert seeds == {"ridge": {3}, "reg2st": {3, 4}}
+
+
+def test_variants_override_settings_and_inputs(paper):
+    wide = [{"encoder": "efficientnet_lite0", "view": "native"}]
+    paper["methods"] = {
+        "reg2st": {
+            "preset": "published",
+            "settings": {"epochs": 7},
+            "inputs": {},
+            "variants": {
+                "narrow": {"hidden": 128},
+                "other_encoder": {"inputs": {"embeddings": wide}},
+            },
+        }
+    }
+    runs = {run.variant: run for run in expand_runs(paper, read_datasets(paper))}
+    assert set(runs) == {"full", "narrow", "other_encoder"}
+    assert (runs["full"].settings.hidden, runs["narrow"].settings.hidden) == (256, 128)
+    assert runs["narrow"].settings.epochs == 7
+    assert runs["other_encoder"].embeddings == (Embedding("efficientnet_lite0", "native"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"methods": {"reg2nd": {}}}, "no method 'reg2nd'; did you mean 'reg2st'?"),
+        ({"methods": {"reg2st": {"settings": {"epoch": 1}}}}, "unknown setting 'epoch'"),
+        ({"methods": {"reg2st": {"settings": {"epochs": "many"}}}}, "setting 'epochs'"),
+        ({"methods": {"reg2st": {"preset": "fast"}}}, "no preset 'fast'"),
+        ({"methods": {"reg2st": {"inputs": {"patches": "wide"}}}}, "unknown view 'wide'"),
+        ({"graphs": {}, "methods": {"thitogene": {}}}, "needs the graph 'nearest_4'"),
+    ],
+)
+def test_a_wrong_method_is_one_sentence(root, monkeypatch, change, sentence):
+    monkeypatch.chdir(root)
+    raw = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    schema = root / "workflow" / "schemas" / "config.schema.yaml"
+    config = validated({**raw, **change}, schema)
+    with pytest.raises(UserError) as error:
+        expand_runs(config, read_datasets(config))
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
