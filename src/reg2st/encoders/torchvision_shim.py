@@ -1,0 +1,37 @@
+"""Let timm import beside a CPU-only torch.
+
+The torchvision wheel cannot load its compiled operators there, and importing it ends with
+"operator torchvision::nms does not exist". Declaring the two operators' schemas is enough:
+the encoders never call them.
+"""
+
+import sys
+
+import torch
+
+_declared: list[torch.library.Library] = []
+
+
+def import_timm():
+    """Import timm and return it, mending torchvision first where it does not import by itself.
+
+    To be called in every place that needs timm, instead of importing it.
+    """
+    if "timm" not in sys.modules:
+        try:
+            import torchvision  # noqa: F401
+        except (ImportError, OSError, RuntimeError):
+            _declare_operators()
+    import timm
+
+    return timm
+
+
+def _declare_operators() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    if not _declared:
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _declared.append(library)

@@ -1,0 +1,40 @@
+"""What models are trained to predict, from the raw counts of the panel's genes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LIBRARY = 1e4
+"""Counts that a spot's library is scaled to before the logarithm."""
+
+
+def log_expression(counts: np.ndarray) -> np.ndarray:
+    """Target ``log10(1 + 1e4 c / sum c)``, the sum over the panel's genes.
+
+    A spot without counts is 0 in every gene.
+
+    Shapes: ``[n, G]`` to float32 ``[n, G]``.
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    library = counts.sum(axis=1, keepdims=True)
+    scaled = np.divide(LIBRARY * counts, library, out=np.zeros_like(counts), where=library > 0)
+    return np.log10(1 + scaled).astype(np.float32)
+
+
+def size_factors(counts: "Tensor") -> "Tensor":
+    """Each spot's library as a share of the section's median library.
+
+    Spots without counts have size factor 0 and take part in the median (the mean of the two
+    middle values for an even number of spots, as NumPy has it). Where they are more than half
+    of the section, the median is that of the other spots.
+
+    Shapes: ``[n, G]`` to float32 ``[n]``.
+    """
+    library = counts.float().sum(dim=1)
+    median = library.quantile(0.5)
+    if median == 0:
+        median = library[library > 0].quantile(0.5) if library.any() else median + 1
+    return library / median
