@@ -1,0 +1,112 @@
+"""The best PCC that counts of this depth let any predictor reach, gene by gene.
+
+Both limits need the counts of the section that is scored; no model sees them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reg2st.evaluation.metrics import pearson
+from reg2st.targets import log_expression
+
+REPEATS = 20
+"""Random halves that are averaged; the mean over genes then moves by about 0.002."""
+
+RIDGE_PENALTIES = np.logspace(2, 6, 9)
+
+
+def split_half_ceiling(
+    counts: ArrayLike, repeats: int = REPEATS, seed: int = 0
+) -> NDArray[np.float64]:
+    """Square root of the reliability of each gene's observed expression in one section.
+
+    Every count is thinned: each molecule goes to one of two halves by a fair coin. The PCC r
+    of the halves' targets, averaged over ``repeats``, is the reliability at half the depth;
+    2r/(1+r) is that at full depth (Spearman-Brown), and no predictor that does not see the
+    counts themselves can be expected to correlate with them better than its square root.
+    Where r is negative, no signal was shown and the ceiling is 0: to leave such genes out
+    would raise the mean over genes.
+
+    Args:
+        counts: raw counts of the panel's genes, whole numbers, ``[n, G]``.
+        repeats: number of random halvings.
+        seed: of the halvings.
+
+    Returns:
+        float64 ``[G]``, 0 to 1; NaN where every halving left one half constant.
+    """
+    counts = np.asarray(counts).astype(np.int64)
+    rng = np.random.default_rng(seed)
+    total = np.zeros(counts.shape[1])
+    defined = np.zeros(counts.shape[1], dtype=int)
+    for _ in range(repeats):
+        half = rng.binomial(counts, 0.5)
+        correlation = pearson(log_expression(half), log_expression(counts - half))
+        total += np.nan_to_num(correlation)
+        defined += ~np.isnan(correlation)
+    reliability = np.divide(total, defined, out=np.full(len(total), np.nan), where=defined > 0)
+    reliability = np.maximum(reliability, 0)
+    return np.sqrt(2 * reliability / (1 + reliability))
+
+
+def linear_limit(
+    counts: ArrayLike, others: Sequence[ArrayLike], seed: int = 0
+) -> NDArray[np.float64]:
+    """PCC of a linear predictor that sees each spot's library size and half of its genes.
+
+    A second limit beside :func:`split_half_ceiling`: the depth of a spot alone moves every
+    gene's target, which raises that ceiling though no image shows it. Here the panel is cut in
+    two at random, and ridge regression, trained on the other sections, predicts the targets of
+    each half from those of the other half and the spot's library size (logarithm and its
+    square, not penalised). The level of each gene in a section is given, since the PCC within
+    a section does not depend on it; so is the target 0 of spots without counts.
+
+    Args:
+        counts: raw counts of the panel's genes in the section to be predicted, ``[n, G]``.
+        others: the same genes' counts in the sections to learn from, each ``[m, G]``.
+        seed: of the cut.
+
+    Returns:
+        float64 ``[G]``; NaN where the PCC is undefined, and throughout where there is nothing
+        to learn from or to predict: no other section, a panel of one gene, no counts.
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.preprocessing import StandardScaler
+
+    counts = np.asarray(counts)
+    n_genes = counts.shape[1]
+    filled = counts.sum(axis=1) > 0
+    if not len(others) or n_genes < 2 or not filled.any():
+        return np.full(n_genes, np.nan)
+    observed = log_expression(counts)
+    level = observed[filled].mean(axis=0)
+    expression, library = _centred(counts)
+    learnt = [_centred(np.asarray(other)) for other in others]
+    train_expression = np.vstack([section for section, _ in learnt])
+    train_library = np.vstack([section for _, section in learnt])
+    slopes = np.linalg.lstsq(train_library, train_expression, rcond=None)[0]
+    scaler = StandardScaler(with_mean=False)
+    train_rest = scaler.fit_transform(train_expression - train_library @ slopes)
+    rest = scaler.transform(expression - library @ slopes)
+
+    predicted_rest = np.empty_like(rest)
+    genes = np.random.default_rng(seed).permutation(n_genes)
+    first, second = genes[: n_genes // 2], genes[n_genes // 2 :]
+    for seen, hidden in ((first, second), (second, first)):
+        ridge = RidgeCV(alphas=RIDGE_PENALTIES, fit_intercept=False)
+        ridge.fit(train_rest[:, seen], train_rest[:, hidden])
+        predicted_rest[:, hidden] = ridge.predict(rest[:, seen])
+    predicted = np.zeros_like(observed)
+    predicted[filled] = level + library @ slopes + scaler.inverse_transform(predicted_rest)
+    return pearson(observed, predicted)
+
+
+def _centred(counts: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Target ``[n, G]`` and library terms ``[n, 2]`` of spots with counts, means removed."""
+    counts = counts[counts.sum(axis=1) > 0]
+    expression = log_expression(counts).astype(np.float64)
+    depth = np.log10(counts.sum(axis=1))
+    library = np.column_stack([depth, depth**2])
+    return expression - expression.mean(axis=0), library - library.mean(axis=0)

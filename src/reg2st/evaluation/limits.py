@@ -1,0 +1,100 @@
+"""The best PCC that any predictor could reach on a section: limits printed beside every score."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from reg2st.evaluation.ceiling import linear_limit, split_half_ceiling
+from reg2st.evaluation.metrics import pearson
+from reg2st.sections import load_section_arrays
+from reg2st.targets import log_expression
+
+DEFINITIONS = {
+    "noiseless_means": (
+        "PCC of the observed expression with the noiseless means that it was simulated from, their "
+        "library size held at its expected value"
+    ),
+    "split_half": (
+        "counts split in two by binomial thinning, PCC of the halves, Spearman-Brown, square root: "
+        "the noise of the counts allows no more"
+    ),
+    "linear_limit": (
+        "a linear predictor, trained on the other sections, that sees the spot's true library "
+        "size and half of the genes, and predicts the other half"
+    ),
+}
+"""Limits in the order of preference; methods are told as a share of the first that there is."""
+
+
+def section_limits(
+    section: Path, others: list[Path], genes: list[str], truth: Path | None
+) -> pd.DataFrame:
+    """Limits of one section by gene: columns dataset, section, gene, limit, pcc.
+
+    Args:
+        section: section file.
+        others: the other sections of the dataset, which the linear limit learns from.
+        genes: the panel.
+        truth: for a simulated section, its noiseless means; else None.
+    """
+    arrays = load_section_arrays(section, genes)
+    limits = {
+        "split_half": split_half_ceiling(arrays.counts),
+        "linear_limit": linear_limit(
+            arrays.counts, [load_section_arrays(other, genes).counts for other in others]
+        ),
+    }
+    if truth is not None:
+        means = _noiseless_means(truth, arrays.barcodes, genes)
+        limits["noiseless_means"] = pearson(log_expression(arrays.counts), log_expression(means))
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "dataset": arrays.dataset,
+                    "section": arrays.name,
+                    "gene": genes,
+                    "limit": name,
+                    "pcc": pcc,
+                }
+            )
+            for name, pcc in limits.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def summarise_limits(limits: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean limits over the sections and genes that a split tests.
+
+    Args:
+        limits: rows of ``section_limits`` of every tested section.
+        scores: tidy scores of the study.
+
+    Returns:
+        Columns dataset, split, limit, mean_pcc, definition; the preferred limit first.
+    """
+    tested = scores[["dataset", "split", "section", "gene"]].drop_duplicates()
+    mean = (
+        tested.merge(limits, on=["dataset", "section", "gene"])
+        .groupby(["dataset", "split", "limit"], as_index=False)["pcc"]
+        .mean()
+        .rename(columns={"pcc": "mean_pcc"})
+    )
+    mean["definition"] = mean["limit"].map(DEFINITIONS)
+    preference = mean["limit"].map(list(DEFINITIONS).index)
+    order = mean.assign(preference=preference).sort_values(["dataset", "split", "preference"])
+    return order.drop(columns="preference").reset_index(drop=True)
+
+
+def _noiseless_means(truth: Path, barcodes: np.ndarray, genes: list[str]) -> np.ndarray:
+    """Noiseless mean expression of a section's spots, float64 ``[n, G]``."""
+    with h5py.File(truth) as handle:
+        means = pd.DataFrame(
+            handle["mean"][:],
+            index=handle["barcode"].asstr()[:],
+            columns=handle["gene"].asstr()[:],
+        )
+    return means.loc[barcodes, genes].to_numpy()

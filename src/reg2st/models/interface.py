@@ -1,0 +1,140 @@
+"""What every method is: settings, the inputs it needs, and a model that predicts a section.
+
+Shapes use n spots of one section, G genes of the panel, d features of an embedding,
+e edges of a graph.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class SectionTensors:
+    """One section as tensors on one device; a batch is one section.
+
+    Shapes:
+        array_xy: int64 ``[n, 2]``, integer array coordinates (column x, row y) of each spot.
+        mean_grey: float32 ``[n]``, mean grey value of each patch, 0 to 255.
+        embedding: float32 ``[n, d]``, image features of each patch.
+        patches: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB.
+        edge_index: int64 ``[2, e]``, PyTorch Geometric convention: messages flow from
+            ``edge_index[0]`` (the neighbour) to ``edge_index[1]`` (the spot).
+        counts: float32 ``[n, G]``, raw counts of the panel's genes; None when predicting.
+        expression: float32 ``[n, G]``, the target; None when predicting.
+    """
+
+    name: str
+    patient: str
+    array_xy: Tensor
+    mean_grey: Tensor | None = None
+    embedding: Tensor | None = None
+    patches: Tensor | None = None
+    edge_index: Tensor | None = None
+    counts: Tensor | None = None
+    expression: Tensor | None = None
+
+    @property
+    def n_spots(self) -> int:
+        return len(self.array_xy)
+
+    def to(self, device: torch.device | str) -> "SectionTensors":
+        """The same section with every tensor on ``device``."""
+        moved = {
+            field.name: value.to(device)
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return dataclasses.replace(self, **moved)
+
+    def without_targets(self) -> "SectionTensors":
+        """The same section as a model may see it when predicting."""
+        return dataclasses.replace(self, counts=None, expression=None)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which parts of a section a method reads, so that the workflow builds no others."""
+
+    embedding: bool = False
+    patches: bool = False
+    mean_grey: bool = False
+    graph: str | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes that the data decide: genes of the panel, features of the embedding."""
+
+    genes: int
+    features: int = 0
+
+
+class Settings(BaseModel):
+    """Settings of a method; unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkSettings(Settings):
+    """Settings that the shared training loop reads."""
+
+    epochs: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+
+
+class Model(nn.Module):
+    """A model of one section.
+
+    A subclass names its ``Settings`` and ``presets`` (named overrides; ``quick`` is for
+    demonstrations), and says in ``inputs`` what it reads. Parameters and buffers are all
+    of its state, so saving and loading are the same for every method.
+    """
+
+    Settings: ClassVar[type[Settings]] = Settings
+    presets: ClassVar[dict[str, dict]] = {"quick": {}}
+
+    def __init__(self, settings: Settings, sizes: Sizes) -> None:
+        super().__init__()
+        self.settings = settings
+        self.sizes = sizes
+
+    @classmethod
+    def inputs(cls, settings: Settings) -> Inputs:
+        """The parts of a section that a model with these settings reads."""
+        return Inputs()
+
+    def make_room(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Resize buffers whose shapes the training data decide, before saved ones are loaded."""
+
+    def forward(self, section: SectionTensors) -> Tensor:
+        """Predicted expression, float32 ``[n, G]``, in the units of the target."""
+        raise NotImplementedError
+
+
+class Regression(Model):
+    """A model fitted in closed form."""
+
+    def fit(self, sections: list[SectionTensors]) -> None:
+        """Fill the model's buffers from the training sections."""
+        raise NotImplementedError
+
+
+class Network(Model):
+    """A model trained by gradient, one step a section, by the shared loop."""
+
+    shuffle_sections: ClassVar[bool] = True
+
+    def losses(self, section: SectionTensors) -> dict[str, Tensor]:
+        """Weighted scalar losses of a section by name; the loop minimises their sum."""
+        raise NotImplementedError
+
+    def optimiser(
+        self, steps_per_epoch: int
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        """The optimiser and a schedule that the loop advances once a step."""
+        raise NotImplementedError

@@ -1,0 +1,215 @@
+"""Layers and losses that several networks share.
+
+Shapes use n spots of one section, G genes of the panel, w features; ``...`` stands for any
+leading axes, each index of which is a section of its own.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ZINB_EPSILON = 1e-10
+
+
+class PositionTables(nn.Module):
+    """Learned tables of columns and rows, drawn from N(0, 1).
+
+    Args:
+        rows: size of each table; array coordinates are 0 to ``rows - 1``.
+        width: features of a row.
+
+    Shapes: int64 ``[n, 2]`` (column x, row y) to ``[n, width]``, ``X[x] + Y[y]``.
+    """
+
+    def __init__(self, rows: int, width: int) -> None:
+        super().__init__()
+        self.x = nn.Embedding(rows, width)
+        self.y = nn.Embedding(rows, width)
+
+    def forward(self, array_xy: Tensor) -> Tensor:
+        return self.x(array_xy[:, 0]) + self.y(array_xy[:, 1])
+
+
+class Dropout(nn.Dropout):
+    """Dropout with quick draws on the CPU: four draws from each random number.
+
+    PyTorch's own draws take a seventh of a training step there. The share of features kept is
+    a multiple of 2^-16, and what is kept is scaled by just that share.
+    """
+
+    def forward(self, feature: Tensor) -> Tensor:
+        if not self.training or self.p == 0 or not feature.is_cpu:
+            return super().forward(feature)
+        dropped = round(self.p * 2**16)
+        bits = torch.empty((feature.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        bits = bits.view(torch.int16)[: feature.numel()].view(feature.shape)
+        kept = bits.ge(dropped - 2**15).to(feature.dtype)
+        return feature * kept.mul_(2**16 / (2**16 - dropped))
+
+
+class Attention(nn.Module):
+    """Scaled dot-product attention of several heads, with dropout of the attention weights.
+
+    On a GPU and outside training PyTorch's fused kernels are used, whose memory grows with
+    n + m; training on the CPU with dropout or bias holds ``heads x n x m`` values.
+
+    Shapes:
+        query: ``[..., n, heads * size]``.
+        key, value: ``[..., m, heads * size]``.
+        bias: ``[heads, n, m]``, added to the logits, or None.
+        Returns ``[..., n, heads * size]``.
+    """
+
+    def __init__(self, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = Dropout(dropout)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None):
+        shape = query.shape
+        # Fused kernels want four axes: sections, heads, spots, size.
+        query, key, value = (
+            part.reshape(-1, part.shape[-2], self.heads, shape[-1] // self.heads).transpose(1, 2)
+            for part in (query, key, value)
+        )
+        dropout = self.dropout.p if self.training else 0.0
+        if dropout and query.is_cpu:
+            logits = query @ (key * key.shape[-1] ** -0.5).transpose(-2, -1)
+            logits = logits if bias is None else logits + bias
+            attended = self.dropout(logits.softmax(dim=-1)) @ value
+        else:
+            mask = None if bias is None else bias.unsqueeze(0).to(query.dtype)
+            attended = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, dropout_p=dropout
+            )
+        return attended.transpose(1, 2).reshape(shape)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of all spots of a section to each other.
+
+    Queries, keys and values come from one linear map without bias, in that order; the joined
+    heads go through a linear map with bias and dropout (Vaswani et al. 2017, section 3.2).
+
+    Shapes: ``[..., n, width]`` in and out.
+    """
+
+    def __init__(self, width: int, heads: int, head_size: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(heads)
+        self.qkv = nn.Linear(width, 3 * heads * head_size, bias=False)
+        self.out = nn.Linear(heads * head_size, width)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        query, key, value = self.qkv(feature).chunk(3, dim=-1)
+        return self.dropout(self.out(self.attention(query, key, value)))
+
+
+class FeedForward(nn.Sequential):
+    """Linear, GELU, dropout, linear, dropout, spot by spot.
+
+    Shapes: ``[..., width]`` in and out.
+    """
+
+    def __init__(self, width: int, inner: int, dropout: float) -> None:
+        super().__init__(
+            nn.Linear(width, inner),
+            nn.GELU(),
+            Dropout(dropout),
+            nn.Linear(inner, width),
+            Dropout(dropout),
+        )
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm block: ``v = v + attention(LN(v))``, then ``v = v + feedforward(LN(v))``.
+
+    Shapes: ``[..., n, width]`` in and out.
+    """
+
+    def __init__(
+        self, width: int, *, heads: int, head_size: int, feedforward_width: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads, head_size, dropout)
+        self.feedforward_norm = nn.LayerNorm(width)
+        self.feedforward = FeedForward(width, feedforward_width, dropout)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        feature = feature + self.attention(self.attention_norm(feature))
+        return feature + self.feedforward(self.feedforward_norm(feature))
+
+
+class ZINB(NamedTuple):
+    """Parameters of a zero-inflated negative binomial, each float32 ``[..., n, G]``.
+
+    ``mean`` is that of a spot of median library, ``dropout`` the chance of an added zero.
+    """
+
+    mean: Tensor
+    dispersion: Tensor
+    dropout: Tensor
+
+
+class ZINBHead(nn.Module):
+    """Parameters of each gene's counts, from a spot's last hidden feature.
+
+    Always computed in float32, also under autocast.
+
+    Shapes: ``[..., n, width]`` to three of ``[..., n, genes]``.
+    """
+
+    def __init__(self, width: int, genes: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(width, genes)
+        self.dispersion = nn.Linear(width, genes)
+        self.dropout = nn.Linear(width, genes)
+
+    def forward(self, feature: Tensor) -> ZINB:
+        with torch.autocast(feature.device.type, enabled=False):
+            feature = feature.float()
+            return ZINB(
+                mean=self.mean(feature).exp().clamp(1e-5, 1e6),
+                dispersion=F.softplus(self.dispersion(feature)).clamp(1e-4, 1e4),
+                dropout=self.dropout(feature).sigmoid(),
+            )
+
+
+def zinb_loss(counts: Tensor, size_factor: Tensor, zinb: ZINB) -> Tensor:
+    """Negative log likelihood of counts, averaged over spots and genes.
+
+    With mu the mean times the spot's size factor, theta the dispersion and pi the dropout, a
+    count c > 0 has probability ``(1 - pi) NB(c; mu, theta)`` and a zero
+    ``pi + (1 - pi) (theta / (theta + mu))^theta`` (Eraslan et al. 2019, equation 3). Always
+    computed in float32. Most counts are zeros, so the log-gammas are computed for the others
+    only.
+
+    Shapes:
+        counts: ``[n, G]``.
+        size_factor: ``[n]``.
+        zinb: three of ``[n, G]``.
+        Returns a scalar.
+    """
+    mean = zinb.mean.float() * size_factor.float().unsqueeze(-1)
+    theta, pi = zinb.dispersion.float(), zinb.dropout.float()
+    eps = ZINB_EPSILON
+    no_count = torch.exp(theta * torch.log(theta / (theta + mean + eps)))
+    zero = -torch.log(pi + (1 - pi) * no_count + eps)
+    seen = counts > 0
+    index = seen.flatten().nonzero().squeeze(1)
+    c, mu, theta, pi = (
+        values.flatten().index_select(0, index) for values in (counts.float(), mean, theta, pi)
+    )
+    negative_binomial = (
+        torch.lgamma(theta + eps)
+        + torch.lgamma(c + 1)
+        - torch.lgamma(c + theta + eps)
+        + (theta + c) * torch.log1p(mu / (theta + eps))
+        + c * (torch.log(theta + eps) - torch.log(mu + eps))
+    )
+    positive = negative_binomial - torch.log(1 - pi + eps)
+    return (zero.masked_fill(seen, 0).sum() + positive.sum()) / counts.numel()

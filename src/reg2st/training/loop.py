@@ -1,0 +1,131 @@
+"""The training loop that all networks share: one step a section."""
+
+import logging
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from reg2st.errors import UserError
+from reg2st.models.interface import Network, SectionTensors
+from reg2st.training.checkpoints import load_checkpoint, load_record, save_checkpoint
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """Where and how often a training is saved.
+
+    Attributes:
+        path: the checkpoint file.
+        seconds: least time between two checkpoints; 0 saves after every epoch.
+        fingerprint: what the training depends on. A checkpoint with another one is not used.
+    """
+
+    path: Path
+    seconds: float
+    fingerprint: str
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast | nullcontext:
+    """The context that a precision (float32, bfloat16 or auto) means on a device."""
+    lower = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16) if lower else nullcontext()
+
+
+def train_network(
+    model: Network,
+    sections: list[SectionTensors],
+    *,
+    seed: int,
+    precision: str = "float32",
+    checkpointing: Checkpointing | None = None,
+) -> list[dict[str, Any]]:
+    """Train a network in place and return its history, one row an epoch.
+
+    The random state of an epoch is a function of seed and epoch alone, so that a training that
+    was killed and resumed ends with the same bits as one that was not.
+
+    Raises:
+        UserError: the loss is not finite; the last good checkpoint is kept.
+    """
+    device = next(model.parameters()).device
+    optimiser, schedule = model.optimiser(steps_per_epoch=len(sections))
+    history: list[dict[str, Any]] = []
+    if checkpointing is not None:
+        history = _resume(checkpointing, model, optimiser, schedule)
+    epochs = model.settings.epochs
+    saved = time.monotonic()
+    model.train()
+    progress = tqdm(
+        range(len(history), epochs),
+        initial=len(history),
+        total=epochs,
+        unit="epoch",
+        mininterval=10,
+        desc="training",
+    )
+    for epoch in progress:
+        started = time.monotonic()
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+        shuffled = model.shuffle_sections
+        order = torch.randperm(len(sections)).tolist() if shuffled else range(len(sections))
+        rate = optimiser.param_groups[0]["lr"]
+        steps = []
+        for index in order:
+            with autocast(device, precision):
+                losses = model.losses(sections[index])
+                total = sum(losses.values())
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()
+            optimiser.step()
+            schedule.step()
+            steps.append(torch.stack([*losses.values(), total]).detach())
+        values = torch.stack(steps).double().cpu()
+        _check_finite(values, epoch, [sections[index].name for index in order])
+        means = dict(zip([*losses, "total"], values.mean(dim=0).tolist(), strict=True))
+        history.append(
+            {
+                "epoch": epoch + 1,
+                "learning_rate": rate,
+                **{f"loss_{name}": value for name, value in means.items()},
+                "seconds": round(time.monotonic() - started, 4),
+            }
+        )
+        due = checkpointing is not None and time.monotonic() - saved >= checkpointing.seconds
+        if due and epoch + 1 < epochs:
+            record = {"fingerprint": checkpointing.fingerprint, "history": history}
+            save_checkpoint(checkpointing.path, model, optimiser, schedule, record)
+            saved = time.monotonic()
+    model.eval()
+    return history
+
+
+def _resume(checkpointing, model, optimiser, schedule) -> list[dict[str, Any]]:
+    record = load_record(checkpointing.path)
+    if record is None:
+        return []
+    if record["fingerprint"] != checkpointing.fingerprint:
+        log.info("The checkpoint is of other settings or inputs; training starts anew.")
+        return []
+    load_checkpoint(checkpointing.path, model, optimiser, schedule)
+    log.info("Going on from the checkpoint after epoch %d.", len(record["history"]))
+    return record["history"]
+
+
+def _check_finite(values: torch.Tensor, epoch: int, names: list[str]) -> None:
+    """``values`` is float64 ``[steps, losses]``."""
+    finite = values.isfinite().all(dim=1)
+    if not finite.all():
+        step = int((~finite).nonzero()[0])
+        raise UserError(
+            f"The loss is not finite in epoch {epoch + 1}, step {step + 1} (section "
+            f"{names[step]}): lower the method's learning_rate, or look at that section's inputs; the last good "
+            "checkpoint is kept."
+        )

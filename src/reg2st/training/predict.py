@@ -1,0 +1,70 @@
+"""Predict the test sections of a run from its model; no counts are read."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from reg2st.files import written_whole
+from reg2st.panels import read_panel
+from reg2st.sections import load_section_arrays
+from reg2st.training.fit import Recipe, build_model, load_model
+from reg2st.training.inputs import SectionFiles, check_positions, load_section
+from reg2st.training.loop import autocast
+
+
+def predict_run(
+    recipe: Recipe,
+    test: list[SectionFiles],
+    panel: Path,
+    model_path: Path,
+    out: Path,
+    *,
+    device: str,
+) -> None:
+    """Write the predicted expression of the test sections as one AnnData file.
+
+    ``X`` is float32 ``[spots, genes]`` in the units of the target, log10(1 + 1e4 c / sum c);
+    obs names the section, patient and array coordinates of each spot, obsm["spatial"] its
+    pixels (x, y) of level 0.
+    """
+    import anndata
+
+    genes = read_panel(panel)
+    sections = [
+        load_section(files, genes, recipe.needs, recipe.standardise, with_targets=False)
+        for files in test
+    ]
+    for section in sections:
+        check_positions(section, recipe.settings)
+    model = build_model(recipe, genes, sections[0].embedding, device)
+    load_model(model, model_path)
+    model.eval()
+    observations, pixels, predictions = [], [], []
+    for files, section in zip(test, sections, strict=True):
+        with torch.inference_mode(), autocast(torch.device(device), recipe.precision):
+            predictions.append(model(section.to(device)).float().cpu().numpy())
+        arrays = load_section_arrays(files.section)
+        pixels.append(arrays.pixel_xy)
+        observations.append(
+            pd.DataFrame(
+                {
+                    "section": section.name,
+                    "patient": section.patient,
+                    "barcode": arrays.barcodes,
+                    "array_col": arrays.array_xy[:, 0],
+                    "array_row": arrays.array_xy[:, 1],
+                },
+                index=[f"{section.name}_{barcode}" for barcode in arrays.barcodes],
+            )
+        )
+    adata = anndata.AnnData(
+        X=np.concatenate(predictions),
+        obs=pd.concat(observations),
+        var=pd.DataFrame(index=pd.Index(genes, name="gene")),
+        obsm={"spatial": np.concatenate(pixels)},
+        uns={"run": {key: str(value) for key, value in recipe.key.items()}},
+    )
+    with written_whole(out) as temporary:
+        adata.write_h5ad(temporary)
