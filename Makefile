@@ -1,0 +1,41 @@
+# make demo: set up and run the embedded default. make test: set up and run the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make demo    set up and run the whole workflow on simulated sections"
+	@echo "make test    set up and run the tests"
+	@echo "make lint    check style and workflow"
+	@echo "make clean   remove everything computed (results, logs), keep downloads"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(SNAKEMAKE) --cores all --configfile config/demo.yaml
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml
+
+clean:
+	rm -rf results logs

@@ -1,0 +1,16 @@
+"""Collect the scores of all runs of a dataset into one tidy file."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]) as log:
+    import pandas as pd
+
+    from reg2st.files import written_whole
+
+    scores = pd.concat(
+        [pd.read_csv(path, sep="\t", dtype={"fold": str, "section": str, "patient": str}) for path in snakemake.input],
+        ignore_index=True,
+    )
+    with written_whole(snakemake.output[0]) as temporary:
+        scores.to_parquet(temporary, index=False)
+    log.info("%d scores of %d runs.", len(scores), len(snakemake.input))

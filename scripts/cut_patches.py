@@ -1,0 +1,13 @@
+"""Cut a patch around each spot of a section."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    from reg2st.patches import View, cut_patches
+
+    cut_patches(
+        snakemake.input.image,
+        snakemake.input.section,
+        View(**snakemake.params.view),
+        snakemake.output[0],
+    )

@@ -1,0 +1,20 @@
+"""Map observed and predicted genes on the slide of a section."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    import pandas as pd
+
+    from reg2st.figures.gene_maps import gene_maps, genes_to_map
+    from reg2st.figures.style import save
+
+    genes = genes_to_map(
+        pd.read_parquet(snakemake.input.scores),
+        split=snakemake.wildcards.split,
+        section=snakemake.wildcards.section,
+        named=snakemake.params.genes,
+        best=snakemake.params.best_genes,
+    )
+    runs = [tuple(run) for run in snakemake.params.runs]
+    predictions = dict(zip(runs, snakemake.input.predictions, strict=True))
+    save(gene_maps(snakemake.input.section, predictions, genes), *snakemake.output)

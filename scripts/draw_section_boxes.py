@@ -1,0 +1,12 @@
+"""Draw the PCC of every section and method as box plots."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    import pandas as pd
+
+    from reg2st.figures.section_boxes import section_boxes
+    from reg2st.figures.style import save
+
+    scores = pd.read_parquet(snakemake.input[0])
+    save(section_boxes(scores, split=snakemake.wildcards.split), *snakemake.output)

@@ -1,0 +1,11 @@
+"""Embed the patches of a section with an encoder."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from reg2st.devices import claim_device
+    from reg2st.encoders import embed_patches, load_encoder
+
+    with claim_device() as device:
+        loaded = load_encoder(snakemake.wildcards.encoder, snakemake.input.get("weights") or None)
+        embed_patches(snakemake.input.patches, loaded, snakemake.output[0], device=device)

@@ -1,0 +1,17 @@
+"""Estimate the best PCC that any predictor could reach on a section, by gene."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    from reg2st.evaluation.limits import section_limits
+    from reg2st.files import written_whole
+    from reg2st.panels import read_panel
+
+    limits = section_limits(
+        snakemake.input.section,
+        snakemake.input.others,
+        read_panel(snakemake.input.panel),
+        snakemake.input.get("truth") or None,
+    )
+    with written_whole(snakemake.output[0]) as temporary:
+        limits.to_csv(temporary, sep="\t", index=False, float_format="%.6g")

@@ -1,0 +1,8 @@
+"""Fetch the weights of an encoder."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    from reg2st.encoders import fetch_weights
+
+    fetch_weights(snakemake.wildcards.weights, snakemake.output[0], snakemake.params.lock)

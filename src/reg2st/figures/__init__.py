@@ -1,0 +1,1 @@
+"""Figures of a study, made from tidy scores, predictions and run records alone."""

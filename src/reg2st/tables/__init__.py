@@ -1,0 +1,1 @@
+"""Tables of a study, made from tidy scores and run records alone."""

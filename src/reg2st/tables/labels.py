@@ -1,0 +1,71 @@
+"""What methods, variants and splits are called in tables and figures, and their fixed order."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+METHOD_LABELS = {
+    "observed": "Observed",
+    "train_mean": "Training mean",
+    "brightness": "Brightness",
+    "ridge": "Ridge",
+    "sister_section": "Sister section",
+    "histogene": "HisToGene",
+    "hist2st": "Hist2ST",
+    "thitogene": "THItoGene",
+    "hggep": "HGGEP",
+    "reg2st": "Reg2ST",
+}
+"""The truth and controls first, then the published methods by year; new methods follow by name."""
+
+SPLIT_LABELS = {"section_out": "section out", "patient_out": "patient out"}
+
+SOURCE_LABELS = {
+    "reg2st_paper": "Reg2ST paper",
+    "hggep_released_arrays": "HGGEP's released arrays",
+}
+
+
+def method_label(method: str, variant: str = "full", preset: str = "published") -> str:
+    """A method's name, with its variant and any preset but the published one."""
+    label = METHOD_LABELS.get(method, method.replace("_", " "))
+    if variant != "full":
+        label += f", {variant.replace('_', ' ')}"
+    return label + _preset(preset)
+
+
+def variant_label(variant: str, preset: str = "published") -> str:
+    """A variant's name, with any preset but the published one."""
+    return variant.replace("_", " ") + _preset(preset)
+
+
+def _preset(preset: str) -> str:
+    return "" if preset == "published" else f" ({preset})"
+
+
+def split_label(split: str) -> str:
+    return SPLIT_LABELS.get(split, split)
+
+
+def method_order(methods: Iterable[str]) -> list[str]:
+    """Each method once, in the fixed order."""
+    known = list(METHOD_LABELS)
+    return sorted(set(methods), key=lambda name: (known.index(name) if name in known else 99, name))
+
+
+def in_fixed_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by dataset, split, method and variant (``full`` first, the others as they come)."""
+    variants = list(dict.fromkeys(["full", *table["variant"].dropna()]))
+    names = {
+        "dataset": table["dataset"].unique() if "dataset" in table else (),
+        "split": SPLIT_LABELS,
+        "method": method_order(table["method"]),
+        "variant": variants,
+    }
+    ranks = {
+        column: table[column].map({name: rank for rank, name in enumerate(ordered)})
+        for column, ordered in names.items()
+        if column in table
+    }
+    order = pd.DataFrame(ranks).sort_values(list(ranks), kind="stable").index
+    return table.loc[order].reset_index(drop=True)

@@ -1,0 +1,50 @@
+"""The table of agreement with the pathologist's regions."""
+
+import pandas as pd
+
+from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.writers import Table, number, whole, without_repeats
+
+
+def region_table(agreements: pd.DataFrame) -> Table:
+    """ARI and NMI of clusters of predicted expression with labelled regions, by section.
+
+    Args:
+        agreements: columns dataset, split, section, patient, method, variant, preset, seed, ari,
+            nmi, n_labelled, n_regions (:func:`reg2st.evaluation.regions.region_agreement`); the
+            method ``observed`` is the observed expression, clustered alike. Seeds are averaged.
+    """
+    keys = ["dataset", "split", "section", "patient", "method", "variant", "preset"]
+    values = agreements.groupby(keys, sort=False, as_index=False).agg(
+        ari=("ari", "mean"),
+        nmi=("nmi", "mean"),
+        n_labelled=("n_labelled", "first"),
+        n_regions=("n_regions", "first"),
+        n_seeds=("seed", "nunique"),
+    )
+    parts = [
+        in_fixed_order(rows)
+        for _, rows in values.groupby(["dataset", "split", "section"], sort=False)
+    ]
+    values = pd.concat(parts, ignore_index=True)
+    shown = pd.DataFrame(
+        {
+            "Dataset": values["dataset"],
+            "Split": values["split"].map(split_label),
+            "Section": values["section"],
+            "Method": [
+                method_label(row.method, row.variant, row.preset) for row in values.itertuples()
+            ],
+            "ARI": values["ari"].map(number),
+            "NMI": values["nmi"].map(number),
+            "Labelled spots": values["n_labelled"].map(whole),
+            "Regions": values["n_regions"].map(whole),
+        }
+    )
+    notes = (
+        "ARI: adjusted Rand index, 0 by chance, 1 for the same regions. NMI: normalised mutual "
+        "information, 0 to 1. k-means on the first 20 principal components, as many clusters as "
+        "regions; spots without a label are left out.",
+    )
+    shown = without_repeats(shown, ["Dataset", "Split", "Section"])
+    return Table("regions", "Agreement with the pathologist's regions", values, shown, notes)

@@ -1,0 +1,59 @@
+"""The table of every section: mean PCC by method."""
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from reg2st.evaluation.aggregate import GROUP, per_section
+from reg2st.tables.comparison import run_folders
+from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.writers import Table, number, whole, without_repeats
+
+
+def section_table(
+    scores: pd.DataFrame,
+    *,
+    variants: Collection[str] = ("full",),
+    limits: pd.DataFrame | None = None,
+) -> Table:
+    """Mean PCC over the genes of each section, a column a method.
+
+    Args:
+        scores: tidy scores, of any datasets and splits.
+        variants: variants that have a column of their own.
+        limits: columns dataset, section, limit (its name), mean_pcc: what a predictor could
+            reach on that section.
+
+    Returns:
+        ``values`` has a row a method and section, with the columns of
+        :func:`reg2st.evaluation.aggregate.per_section` and runs; and the limits' rows.
+    """
+    chosen = scores[scores["variant"].isin(variants)]
+    values = per_section(chosen)
+    values["runs"] = run_folders(values)
+    values["label"] = [method_label(*key) for key in values[GROUP[2:]].itertuples(index=False)]
+    labels = list(dict.fromkeys(in_fixed_order(values)["label"]))
+    sections = chosen.drop_duplicates(["dataset", "split", "section"])
+    shown = pd.DataFrame(
+        {
+            "Dataset": sections["dataset"],
+            "Split": sections["split"].map(split_label),
+            "Section": sections["section"],
+            "Patient": sections["patient"],
+            "Spots": sections["n_spots"].map(whole),
+        }
+    )
+    places = pd.MultiIndex.from_frame(sections[["dataset", "split", "section"]])
+    for label in labels:
+        mine = values[values["label"] == label].set_index(list(places.names))["mean_pcc"]
+        shown[label] = mine.reindex(places).map(number).to_numpy()
+    if limits is not None:
+        for name, rows in limits.groupby("limit", sort=False):
+            reachable = rows.set_index(["dataset", "section"])["mean_pcc"]
+            shown[f"Limit: {name.replace('_', ' ')}"] = (
+                reachable.reindex(places.droplevel("split")).map(number).to_numpy()
+            )
+        values = pd.concat([values, limits.rename(columns={"limit": "label"})], ignore_index=True)
+    notes = ("Mean PCC over the genes of a section, seeds averaged; undefined genes left out.",)
+    shown = without_repeats(shown, ["Dataset", "Split"])
+    return Table("per_section", "Mean PCC of every section", values, shown, notes)

@@ -1,0 +1,91 @@
+"""Scores per gene against SciPy's, column by column."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import pearsonr, spearmanr
+
+from reg2st.evaluation.metrics import is_constant, pearson, score_section, spearman
+
+
+@pytest.fixture
+def expression():
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(120, 30))
+    observed = np.log10(1 + rng.poisson(np.exp(signal)))
+    return observed, (signal + rng.normal(size=signal.shape)).astype(np.float32)
+
+
+def test_every_metric_equals_scipys(expression):
+    observed, predicted = expression
+    scores = score_section(observed, predicted)
+    columns = range(observed.shape[1])
+    expected = [pearsonr(observed[:, g], predicted[:, g]).statistic for g in columns]
+    np.testing.assert_allclose(scores["pcc"], expected, rtol=0, atol=1e-12)
+    expected = [spearmanr(observed[:, g], predicted[:, g]).statistic for g in columns]
+    np.testing.assert_allclose(scores["spearman"], expected, rtol=0, atol=1e-12)
+    expected = [np.mean((observed[:, g] - predicted[:, g]) ** 2) for g in columns]
+    np.testing.assert_allclose(scores["mse"], expected, rtol=1e-12)
+    assert all(values.dtype == np.float64 for values in scores.values())
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_constant_gene_has_an_error_but_no_correlation(expression, side):
+    expression = [values.copy() for values in expression]
+    expression[side][:, 3] = 0.7
+    scores = score_section(*expression)
+    for metric in ("pcc", "spearman"):
+        assert np.flatnonzero(np.isnan(scores[metric])).tolist() == [3]
+    assert scores["mse"][3] > 0
+
+
+def test_a_mean_that_rounding_moved_is_constant(expression):
+    observed, predicted = expression
+    rng = np.random.default_rng(1)
+    mean = np.float32(0.31) * np.ones_like(predicted)
+    shaken = np.nextafter(mean, np.where(rng.random(mean.shape) < 0.5, 0, 1).astype(np.float32))
+    assert (shaken != shaken[0]).any()
+    assert is_constant(shaken).all()
+    assert np.isnan(score_section(observed, shaken)["pcc"]).all()
+
+
+def test_small_but_real_variation_is_not_constant(expression):
+    observed, predicted = expression
+    faint = (5 + 1e-3 * predicted).astype(np.float32)
+    np.testing.assert_allclose(pearson(observed, faint), pearson(observed, predicted), atol=1e-3)
+
+
+@pytest.mark.parametrize("n_spots", [0, 1])
+def test_fewer_than_two_spots_have_no_correlation(expression, n_spots):
+    observed, predicted = (values[:n_spots] for values in expression)
+    scores = score_section(observed, predicted)
+    assert np.isnan(scores["pcc"]).all()
+    assert np.isnan(scores["spearman"]).all()
+    assert np.isnan(scores["mse"]).all() == (n_spots == 0)
+
+
+def test_a_method_that_is_not_available_scores_nothing(expression):
+    observed, predicted = expression
+    scores = score_section(observed, np.full_like(predicted, np.nan))
+    assert all(np.isnan(values).all() for values in scores.values())
+
+
+def test_shapes_that_differ_are_refused(expression):
+    observed, predicted = expression
+    with pytest.raises(ValueError, match="one shape"):
+        score_section(observed, predicted[:-1])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    scale=st.floats(1e-6, 1e6),
+    shift=st.floats(-1, 1),
+)
+def test_pearson_does_not_change_with_scale_and_shift(seed, scale, shift):
+    observed, predicted = np.random.default_rng(seed).normal(size=(2, 20, 3))
+    moved = scale * (predicted + shift)
+    np.testing.assert_allclose(pearson(observed, moved), pearson(observed, predicted), atol=1e-9)
+    assert (np.abs(pearson(observed, predicted)) <= 1).all()
+    np.testing.assert_allclose(spearman(observed, observed**3), 1)

@@ -1,0 +1,86 @@
+"""Running the real workflow in a folder of its own."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+TINY = {
+    "name": "tiny",
+    "datasets": {
+        "simulated": {
+            "source": {"simulation": {"patients": 2, "sections_per_patient": 2, "spots": 40}},
+            "panel": {"recipe": {"variable_genes": 60, "min_spots": 10}},
+        }
+    },
+    "inputs": {"embeddings": [{"encoder": "efficientnet_lite0"}]},
+    "methods": {"ridge": {}, "reg2st": {"preset": "quick"}},
+}
+
+
+@dataclass
+class Study:
+    """A folder with one configuration, in which snakemake is run as a user would."""
+
+    root: Path
+    folder: Path
+    config: dict
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / self.config["name"]
+
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        configfile = self.folder / "config.yaml"
+        configfile.write_text(yaml.safe_dump(self.config))
+        return [
+            *(sys.executable, "-m", "snakemake", "--snakefile"),
+            str(self.root / "workflow" / "Snakefile"),
+            *("--workflow-profile", str(self.root / "workflow" / "profiles" / "default")),
+            *("--directory", str(self.folder), "--configfile", str(configfile)),
+            *("--cores", str(cores), *arguments),
+        ]
+
+    def run(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments, cores=cores),
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def planned(self, *arguments: str) -> set[str]:
+        """Rules that a dry run would run; empty when there is nothing to do."""
+        done = self.run("--dry-run", "--quiet", "rules", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = (done.stdout + done.stderr).splitlines()
+        table = [line.split() for line in lines]
+        return {words[0] for words in table if len(words) == 2 and words[1].isdigit()} - {
+            "total",
+            "job",
+        }
+
+
+@pytest.fixture(scope="session")
+def new_study(root):
+    """Make a study in a folder, empty or as a copy of an existing one."""
+
+    def make(folder: Path, existing: Study | None = None) -> Study:
+        if existing is not None:
+            shutil.copytree(existing.folder, folder, symlinks=True)
+        return Study(root, folder, copy.deepcopy(TINY))
+
+    return make
+
+
+@pytest.fixture
+def study(new_study, tmp_path) -> Study:
+    """A study in an empty folder."""
+    return new_study(tmp_path)

@@ -1,0 +1,160 @@
+"""The whole workflow on a tiny simulated study, run as a user would."""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+
+def scores(study) -> pd.DataFrame:
+    frame = pd.read_parquet(study.results / "scores" / "simulated.parquet")
+    keys = ["split", "method", "variant", "fold", "section", "gene"]
+    return frame.sort_values(keys).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def finished(new_study, tmp_path_factory):
+    """A study that ran to its end on two cores."""
+    study = new_study(tmp_path_factory.mktemp("finished"))
+    done = study.run(cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    study.output = done.stdout
+    return study
+
+
+def test_it_ends_with_table_figures_and_report(finished):
+    assert "Report: results/tiny/report.html" in finished.output
+    assert "| Reg2ST" in finished.output
+    table = pd.read_csv(finished.results / "tables" / "comparison.tsv", sep="\t")
+    assert {"ridge", "reg2st"} <= set(table["method"])
+    assert "noiseless_means" in set(table["limit"]) if "limit" in table else True
+    assert "Reg2ST" in (finished.results / "report.html").read_text()
+    figures = list((finished.results / "figures").rglob("*.png"))
+    assert len(figures) == 2 + 4 + 4, figures
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert finished.planned() == set()
+
+
+def test_every_run_says_how_it_was_made(finished):
+    records = [json.loads(path.read_text()) for path in finished.results.glob("runs/**/run.json")]
+    assert len(records) == 2 * (4 + 2)
+    for record in records:
+        assert record["settings"]
+        assert record["versions"]["torch"]
+        assert all(len(digest) == 64 for digest in record["sha256"].values())
+        held_out = record["fold"]
+        assert not any(section.startswith(held_out) for section in record["training_sections"])
+
+
+def test_one_core_gives_the_same_scores(finished, new_study, tmp_path):
+    study = new_study(tmp_path)
+    done = study.run(f"results/tiny/scores/simulated.parquet", cores=1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pd.testing.assert_frame_equal(scores(study), scores(finished), check_exact=True)
+
+
+def test_a_changed_count_reruns_what_depends_on_it(finished, new_study, tmp_path):
+    study = new_study(tmp_path / "copy", existing=finished)
+    counts = next((study.results / "simulated" / "simulated" / "counts").glob("*.tsv.gz"))
+    section = counts.name.removesuffix(".tsv.gz")
+    text = gzip.decompress(counts.read_bytes()).decode().splitlines()
+    cells = text[1].split("\t")
+    text[1] = "\t".join([cells[0], str(int(cells[1]) + 1), *cells[2:]])
+    counts.write_bytes(gzip.compress("\n".join(text).encode(), mtime=0))
+    plan = study.run("--dry-run", "--quiet", "host").stdout
+    read = [line for line in plan.splitlines() if line.startswith("Reading section")]
+    assert len(read) == 1
+    assert section in read[0]
+    training = {line for line in plan.splitlines() if line.startswith("Training")}
+    assert not [line for line in training if f"fold {section}," in line]
+    assert [line for line in training if f"fold {section}," not in line]
+
+
+def test_a_changed_setting_reruns_that_method_alone(finished, new_study, tmp_path):
+    study = new_study(tmp_path / "copy", existing=finished)
+    study.config["methods"]["ridge"] = {"settings": {"components": 8}}
+    plan = study.run("--dry-run", "--quiet", "host").stdout
+    training = [line for line in plan.splitlines() if line.startswith("Training")]
+    assert len(training) == 6
+    assert all(line.startswith("Training ridge") for line in training)
+    assert study.planned() == {
+        "train_model", "predict_fold", "collect_scores", "tabulate_comparison",
+        "draw_section_boxes", "draw_gene_maps", "write_report", "all", "figures_and_tables",
+    } & study.planned()
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(finished, new_study, tmp_path):
+    study = new_study(tmp_path / "copy", existing=finished)
+    study.config["training"] = {"checkpoint_seconds": 0}
+    run = next(study.results.glob("runs/simulated/section_out/reg2st/full/*/seed-0"))
+    undisturbed = load_file(run / "model.safetensors")
+    shutil.rmtree(run)
+    process = subprocess.Popen(
+        study.command(str((run / "model.safetensors").relative_to(study.folder))),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoint.safetensors").exists():
+        assert time.monotonic() < deadline, process.communicate()
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (run / "model.safetensors").exists()
+
+    study.run("--unlock")
+    done = study.run(str((run / "model.safetensors").relative_to(study.folder)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = next((study.folder / "logs").rglob(f"{run.parent.name}/seed-0.log")).read_text()
+    assert "Going on from the checkpoint" in log
+    resumed = load_file(run / "model.safetensors")
+    assert resumed.keys() == undisturbed.keys()
+    for name, value in undisturbed.items():
+        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    assert not (run / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"methdos": {}}, "unknown key 'methdos'; did you mean 'methods'?"),
+        ({"methods": {"reg2st": {"settings": {"epoch": 3}}}}, "unknown setting 'epoch'"),
+        ({"inputs": {"embeddings": [{"encoder": "phikon"}]}}, "phikon_v2"),
+    ],
+)
+def test_a_wrong_config_is_one_sentence(study, change, sentence):
+    study.config.update(change)
+    done = study.run("--dry-run")
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not study.results.exists()
+
+
+def test_the_paper_is_planned(study, root):
+    """Needs the paper's sheets and panels, which a user has in the folder of the workflow."""
+    for folder in ("config", "resources"):
+        (study.folder / folder).symlink_to(root / folder)
+    study.config = __import__("yaml").safe_load((root / "config" / "config.yaml").read_text())
+    started = time.monotonic()
+    done = study.run("--dry-run", "--quiet", "rules")
+    seconds = time.monotonic() - started
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = dict(
+        line.split() for line in done.stdout.splitlines() if len(line.split()) == 2
+    )
+    assert int(counts["read_section"]) == 48
+    assert int(counts["train_model"]) == 56 * len(study.config["methods"])
+    assert seconds < 20, "well under 10 s on an idle machine"

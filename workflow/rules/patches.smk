@@ -1,0 +1,106 @@
+# Patches around the spots, a picture to check them by, and their embeddings.
+
+
+rule cut_patches:
+    input:
+        section=f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",
+        image=lambda wildcards: raw_file(wildcards.dataset, wildcards.section, "image"),
+    output:
+        f"{RESULTS}/patches/{{view}}/{{dataset}}/{{section}}.h5",
+    log:
+        f"{LOGS}/cut_patches/{{view}}/{{dataset}}/{{section}}.log",
+    benchmark:
+        f"{LOGS}/cut_patches/{{view}}/{{dataset}}/{{section}}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        view=lambda wildcards: config["views"][wildcards.view],
+    message:
+        "Cutting patches ({wildcards.view}) of {wildcards.section}"
+    script:
+        "../../scripts/cut_patches.py"
+
+
+rule draw_spots:
+    input:
+        section=f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",
+        patches=lambda wildcards: (
+            f"{RESULTS}/patches/{config['inputs']['patches']}/{{dataset}}/{{section}}.h5"
+        ),
+    output:
+        report(
+            f"{RESULTS}/figures/{{dataset}}/spots/{{section}}.png",
+            caption="../report/spots.rst",
+            category="{dataset}",
+            subcategory="Quality control",
+            labels={"figure": "spots on the slide", "section": "{section}"},
+        ),
+    log:
+        f"{LOGS}/draw_spots/{{dataset}}/{{section}}.log",
+    benchmark:
+        f"{LOGS}/draw_spots/{{dataset}}/{{section}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    message:
+        "Drawing the spots of {wildcards.section} on its slide"
+    script:
+        "../../scripts/draw_spots.py"
+
+
+rule fetch_weights:
+    output:
+        "resources/weights/{weights}.safetensors",
+    log:
+        f"{LOGS}/fetch_weights/{{weights}}.log",
+    benchmark:
+        f"{LOGS}/fetch_weights/{{weights}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        downloads=1,
+    params:
+        lock="resources/locks/weights.json",
+    message:
+        "Fetching the weights of {wildcards.weights}"
+    script:
+        "../../scripts/fetch_weights.py"
+
+
+def weights_file(wildcards):
+    """Weights of an encoder; an empty list for one that has none."""
+    weights = encoder(wildcards.encoder).weights
+    return f"resources/weights/{path_name(weights)}.safetensors" if weights else []
+
+
+rule embed_patches:
+    input:
+        patches=f"{RESULTS}/patches/{{view}}/{{dataset}}/{{section}}.h5",
+        weights=weights_file,
+    output:
+        f"{RESULTS}/embeddings/{{encoder}}/{{view}}/{{dataset}}/{{section}}.h5",
+    log:
+        f"{LOGS}/embed_patches/{{encoder}}/{{view}}/{{dataset}}/{{section}}.log",
+    benchmark:
+        f"{LOGS}/embed_patches/{{encoder}}/{{view}}/{{dataset}}/{{section}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        gpu=1,
+    message:
+        "Embedding the patches of {wildcards.section} with {wildcards.encoder}"
+    script:
+        "../../scripts/embed_patches.py"

@@ -1,0 +1,58 @@
+# One training and one prediction for each dataset, split, method, variant, fold and seed.
+
+
+rule train_model:
+    input:
+        unpack(lambda wildcards: section_inputs(run_of(wildcards), run_of(wildcards).fold.train)),
+        panel=lambda wildcards: panel_file(wildcards.dataset, wildcards.split, wildcards.fold),
+    output:
+        model=f"{RESULTS}/{RUN}/model.safetensors",
+        record=f"{RESULTS}/{RUN}/run.json",
+        history=f"{RESULTS}/{RUN}/history.tsv",
+    log:
+        f"{LOGS}/train_model/{RUN}.log",
+    benchmark:
+        f"{LOGS}/train_model/{RUN}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        gpu=1,
+    params:
+        recipe=recipe_of,
+        checkpoint_seconds=lambda wildcards: config["training"]["checkpoint_seconds"],
+    message:
+        "Training {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}, "
+        "{wildcards.split}, fold {wildcards.fold}, seed {wildcards.seed}"
+    script:
+        "../../scripts/train_model.py"
+
+
+rule predict_fold:
+    input:
+        unpack(lambda wildcards: section_inputs(run_of(wildcards), run_of(wildcards).fold.test)),
+        panel=lambda wildcards: panel_file(wildcards.dataset, wildcards.split, wildcards.fold),
+        model=f"{RESULTS}/{RUN}/model.safetensors",
+    output:
+        predictions=f"{RESULTS}/{RUN}/predictions.h5ad",
+        scores=f"{RESULTS}/{RUN}/scores.tsv",
+    log:
+        f"{LOGS}/predict_fold/{RUN}.log",
+    benchmark:
+        f"{LOGS}/predict_fold/{RUN}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+        gpu=1,
+    params:
+        recipe=recipe_of,
+    message:
+        "Predicting and scoring fold {wildcards.fold} with {wildcards.method} "
+        "({wildcards.variant}), {wildcards.dataset}, {wildcards.split}, seed {wildcards.seed}"
+    script:
+        "../../scripts/predict_fold.py"
