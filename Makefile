@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test test-cluster doctor lint clean
 
 help:
 	@echo "make demo    set up and run the whole workflow on simulated sections"
 	@echo "make test    set up and run the tests"
+	@echo "make test-cluster  test the Slurm profile on a real Slurm (root and apt-get needed)"
+	@echo "make doctor  check this machine"
 	@echo "make lint    check style and workflow"
 	@echo "make clean   remove everything computed (results, logs), keep downloads"
 
@@ -30,6 +32,12 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/pytest
+
+test-cluster: $(VENV)/.installed-test
+	REG2ST_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster
+
+doctor: $(VENV)/.installed
+	$(BIN)/python -m reg2st.doctor
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -8,5 +8,5 @@ with job(snakemake.log[0]):
     from reg2st.figures.section_boxes import section_boxes
     from reg2st.figures.style import save
 
-    scores = pd.read_parquet(snakemake.input[0])
+    scores = pd.read_parquet(snakemake.input.scores)
     save(section_boxes(scores, split=snakemake.wildcards.split), *snakemake.output)

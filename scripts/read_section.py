@@ -3,7 +3,8 @@
 from reg2st.jobs import job
 
 with job(snakemake.log[0]):
-    from reg2st.sections import read_section, write_section
+    from reg2st.raw_sections import read_section
+    from reg2st.sections import write_section
 
     um_per_px = float(snakemake.params.um_per_px)
     section = read_section(

@@ -6,15 +6,18 @@ with job(snakemake.log[0]):
     import pandas as pd
 
     from reg2st.evaluation.limits import summarise_limits
+    from reg2st.files import written_whole
     from reg2st.tables.comparison import comparison
-    from reg2st.tables.writers import write_table
+    from reg2st.tables.writers import as_text, write_table
 
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
     limits = pd.concat([pd.read_csv(path, sep="\t") for path in snakemake.input.limits])
     table = comparison(
         scores,
-        variants=tuple(scores["variant"].unique()),
         limits=summarise_limits(limits, scores),
         published=pd.read_csv(snakemake.input.published, sep="\t"),
     )
-    write_table(table, snakemake.output.tsv, snakemake.output.markdown, snakemake.output.latex)
+    files = dict(snakemake.output.items())
+    with written_whole(files.pop("text")) as temporary:
+        temporary.write_text(as_text(table) + "\n")
+    write_table(table, **files)

@@ -203,7 +203,8 @@ def qc_picture(
     figure = Figure(figsize=(8, 8 * height / width + 0.6), layout="constrained")
     axes = figure.subplots()
     axes.imshow(thumbnail)
-    diameter = section.spot_diameter_px * scale
+    diameter_px = section.spot_diameter_px
+    diameter = (diameter_px if np.isfinite(diameter_px) else field_px) * scale
     for chosen, colour, label in (
         (~padded, "#0072B2", "inside"),
         (padded, "#D55E00", "patch leaves the slide"),

@@ -81,8 +81,13 @@ def expand_runs(config: dict[str, Any], datasets: dict[str, Dataset]) -> list[Ru
     ]
 
 
+def is_network(method: str) -> bool:
+    """Whether a method is trained by gradient, so that seeds matter and there is a history."""
+    return issubclass(model_class(method), Network)
+
+
 def _seeds(seeds: list[int], method: str) -> list[int]:
-    return seeds if issubclass(model_class(method), Network) else seeds[:1]
+    return seeds if is_network(method) else seeds[:1]
 
 
 def _variants(config: dict[str, Any], name: str, method: dict[str, Any]) -> Iterator[dict]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LARGEST_PLAIN_IMAGE_PX = 2_000_000_000
 """A plain image is decoded whole, at 4 bytes a pixel; larger slides should be pyramids."""
 
-Image.MAX_IMAGE_PIXELS = LARGEST_PLAIN_IMAGE_PX
+Image.MAX_IMAGE_PIXELS = LARGEST_PLAIN_IMAGE_PX // 2  # Pillow warns there, and refuses twice that
 
 PLAUSIBLE_UM_PER_PX = (0.05, 20.0)
 """Printing resolutions such as 72 dots an inch, left in by editors, fall outside."""
@@ -141,12 +141,6 @@ class PlainImage(Slide):
         self.path = path
         with self._open() as image:
             self.size_px = image.size
-        width, height = self.size_px
-        if width * height > LARGEST_PLAIN_IMAGE_PX:
-            raise UserError(
-                f"{path} has {width} x {height} pixels, more than a plain image may have here "
-                f"({LARGEST_PLAIN_IMAGE_PX:.0e}); convert it to a tiled pyramidal TIFF."
-            )
 
     def close(self) -> None:
         self.__dict__.pop("_image", None)
@@ -181,8 +175,8 @@ class PlainImage(Slide):
             raise _damaged(self.path, error) from error
         except Image.DecompressionBombError as error:
             raise UserError(
-                f"{self.path} has too many pixels for a plain image; "
-                "convert it to a tiled pyramidal TIFF."
+                f"{self.path} has more than {LARGEST_PLAIN_IMAGE_PX:.0e} pixels, too many for a plain "
+                "image; convert it to a tiled pyramidal TIFF."
             ) from error
         except Image.UnidentifiedImageError as error:
             raise UserError(

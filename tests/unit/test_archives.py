@@ -365,6 +365,19 @@ def test_a_tar_header_that_would_fill_the_memory_is_refused(tmp_path):
     refused(archive, "A1.tsv", tmp_path / "A1.tsv", "a header of 1 GiB")
 
 
+def test_a_tar_of_nested_headers_is_refused(tmp_path):
+    header = tarfile.TarInfo("././@LongLink")
+    header.type = tarfile.GNUTYPE_LONGNAME
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(header.tobuf() * 5000)
+    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "is damaged")
+
+
+def test_names_that_would_disturb_a_terminal_are_not_printed(write, tmp_path):
+    archive = write({"A1\n\x1b[2J.tsv": COUNTS})
+    assert "\x1b" not in refused(archive, "A1.tsv", tmp_path / "A1.tsv", "the nearest is A1")
+
+
 def test_memory_does_not_grow_with_a_member(tmp_path):
     size = 200 * MiB
     plain = tmp_path / "a.tar"

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from reg2st.errors import UserError
 from reg2st.panels import Recipe, SectionCounts, apply_recipe, read_panel, write_panel
-from reg2st.sections import read_counts
+from reg2st.raw_sections import read_counts
 from reg2st.sheets import read_sheet
 
 

@@ -197,7 +197,7 @@ def test_best_scored_takes_the_largest_products_in_every_block(monkeypatch):
     torch.manual_seed(0)
     head, tail = torch.randn(11, 4), torch.randn(11, 4)
     whole = best_scored(head, tail, 3)
-    monkeypatch.setattr("reg2st.models.reg2st.SCORED_ROWS", 4)
+    monkeypatch.setattr("reg2st.models.reg2st.SCORES_HELD", 4 * 11)
     assert torch.equal(best_scored(head, tail, 3), whole)
     for spot, neighbours in enumerate(whole):
         products = (tail @ head[spot]).tolist()

@@ -25,7 +25,6 @@ from reg2st.tables.writers import (
     as_text,
     number,
     signed,
-    write_html,
     write_table,
 )
 
@@ -318,8 +317,7 @@ def test_html_is_escaped(awkward):
 
 def test_written_files(tmp_path, awkward):
     paths = [tmp_path / f"table.{suffix}" for suffix in ("tsv", "md", "tex")]
-    write_table(awkward, *paths)
-    write_html(awkward, tmp_path / "table.html")
+    write_table(awkward, *paths, tmp_path / "table.html")
     tsv, markdown, latex = (path.read_text() for path in paths)
     assert pd.read_csv(paths[0], sep="\t")["n"].tolist() == pytest.approx([1 / 3], rel=1e-5)
     assert tsv.startswith("name\tn\n")

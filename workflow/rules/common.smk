@@ -15,7 +15,7 @@ sys.path.insert(0, str(LIBRARY))
 from reg2st.config import read_datasets, validated
 from reg2st.encoders import encoder, path_name
 from reg2st.errors import UserError
-from reg2st.runs import expand_runs
+from reg2st.runs import expand_runs, is_network
 
 try:
     config = validated(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
@@ -56,6 +56,22 @@ def sections_of(dataset):
         for section in (*run.fold.train, *run.fold.test)
     }
     return [section for section in DATASETS[dataset].sheet.index if section in used]
+
+
+def runs_of(dataset):
+    return [run for run in RUNS if run.dataset == dataset]
+
+
+def tested_sections(dataset):
+    """Sections that some run tests, in the order of the sheet."""
+    tested = {section for run in runs_of(dataset) for section in run.fold.test}
+    return [section for section in sections_of(dataset) if section in tested]
+
+
+def labelled_sections(dataset):
+    """Tested sections that have labels."""
+    labels = DATASETS[dataset].sheet["labels"]
+    return [section for section in tested_sections(dataset) if labels[section]]
 
 
 def raw_file(dataset, section, column):

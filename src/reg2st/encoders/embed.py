@@ -41,7 +41,7 @@ def embed_patches(
     *,
     device: "torch.device | str" = "auto",
     precision: str = "auto",
-    batch_size: int = 64,
+    batch_size: int = 32,
 ) -> None:
     """Write the embeddings of a section's patches, in their order.
 
@@ -96,8 +96,8 @@ def embed_patches(
     embeddings = loaded.complete(embeddings)
     if not np.isfinite(embeddings).all():
         raise UserError(
-            f"{loaded.encoder.name} gives features of {patches} that are not finite in {precision}; "
-            "check its weights, or embed in float32."
+            f"{loaded.encoder.name} gives features of {patches} that are not finite in "
+            f"{precision}; check its weights, or embed in float32."
         )
     with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
         file["embeddings"] = embeddings

@@ -71,7 +71,8 @@ class LoadedEncoder(ABC):
         """Features of uint8 ``[b, h, w, 3]``: float32 ``[b, d]``, on the images' device."""
 
     def to(self, device: "torch.device") -> None:
-        """Move to a device."""
+        """Move to a device; what computes on the CPU only stays there."""
+        return
 
     def for_section(self, images: "Sequence[np.ndarray]") -> "LoadedEncoder":
         """The encoder set to the colours of a section, given all its patches."""

@@ -184,7 +184,7 @@ def zinb_loss(counts: Tensor, size_factor: Tensor, zinb: ZINB) -> Tensor:
 
     With mu the mean times the spot's size factor, theta the dispersion and pi the dropout, a
     count c > 0 has probability ``(1 - pi) NB(c; mu, theta)`` and a zero
-    ``pi + (1 - pi) (theta / (theta + mu))^theta`` (Eraslan et al. 2019, equation 3). Always
+    ``pi + (1 - pi) (theta / (theta + mu))^theta`` (Eraslan et al. 2019). Always
     computed in float32. Most counts are zeros, so the log-gammas are computed for the others
     only.
 

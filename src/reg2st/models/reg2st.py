@@ -26,8 +26,8 @@ from reg2st.models.layers import (
 from reg2st.targets import size_factors
 
 WARM_UP_EPOCHS = 10
-SCORED_ROWS = 4096
-"""Spots whose scores against all spots are held at once."""
+SCORES_HELD = 2**24
+"""Scores between two spots that are held at once when neighbours are sought."""
 
 
 class Reg2STSettings(NetworkSettings):
@@ -193,7 +193,7 @@ def best_scored(head: Tensor, tail: Tensor, k: int) -> Tensor:
     Shapes: ``[n, width]`` twice to int64 ``[n, min(k, n)]``.
     """
     k = min(k, len(tail))
-    blocks = head.split(SCORED_ROWS)
+    blocks = head.split(max(1, SCORES_HELD // len(tail)))
     return torch.cat([(block @ tail.T).topk(k, dim=-1).indices for block in blocks])
 
 
@@ -209,7 +209,7 @@ def nearest(array_xy: Tensor, k: int) -> Tensor:
     # Products of matrices would round, and equal distances differ.
     distances = (
         torch.cdist(block, xy, compute_mode="donot_use_mm_for_euclid_dist")
-        for block in xy.split(SCORED_ROWS)
+        for block in xy.split(max(1, SCORES_HELD // len(xy)))
     )
     return torch.cat([rows.sort(dim=-1, stable=True).indices[:, :k] for rows in distances])
 

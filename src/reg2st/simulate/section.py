@@ -121,11 +121,11 @@ def _expression(
     """Genes, mean share of each gene in a spot's counts ``[n, G]``, and library sizes ``[n]``."""
     gene_rng = np.random.default_rng([settings.seed, 4])
     patient_rng = np.random.default_rng([settings.seed, 5, patient])
-    number = settings.genes
-    baseline = gene_rng.normal(0, 1.0, number)
-    region_effect = gene_rng.normal(0, 0.7, (len(REGIONS), number))
-    slopes = gene_rng.normal(0, 0.35, (2, number))
-    patient_effect = patient_rng.normal(0, settings.patient_effect, number)
+    expressed = settings.genes
+    baseline = gene_rng.normal(0, 1.0, expressed)
+    region_effect = gene_rng.normal(0, settings.region_effect, (len(REGIONS), expressed))
+    slopes = gene_rng.normal(0, settings.gradient_effect, (2, expressed))
+    patient_effect = patient_rng.normal(0, settings.patient_effect, expressed)
     xy = spots[["pixel_x", "pixel_y"]].to_numpy() / size_px
     log_means = baseline + patient_effect + region_effect[spots["region"]]
     log_means = log_means + np.stack([tissue.cellularity(xy), tissue.eosin(xy)], axis=1) @ slopes
@@ -135,7 +135,7 @@ def _expression(
     libraries = np.exp(
         rng.normal(np.log(settings.median_library), settings.library_spread, len(spots))
     )
-    genes = [f"GENE{index:04d}" for index in range(number + settings.silent_genes)]
+    genes = [f"GENE{index:04d}" for index in range(expressed + settings.silent_genes)]
     return genes, np.concatenate([shares, silent], axis=1), libraries
 
 

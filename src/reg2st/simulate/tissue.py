@@ -14,7 +14,7 @@ REGIONS = ("invasive cancer", "connective tissue", "adipose tissue", "immune inf
 
 @dataclass(frozen=True)
 class SmoothField:
-    """A random smooth function of the plane: a sum of plane waves, about zero mean, unit variance."""
+    """A random smooth function of the plane, about zero mean and unit variance: a sum of waves."""
 
     waves: NDArray[np.float64]
     phases: NDArray[np.float64]

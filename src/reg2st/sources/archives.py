@@ -1,6 +1,7 @@
 """Take wanted files out of zip and tar archives, whatever else these hold."""
 
 import gzip
+import logging
 import os
 import stat
 import struct
@@ -18,6 +19,8 @@ import pyzipper
 from reg2st.errors import UserError
 from reg2st.files import written_whole
 
+logger = logging.getLogger(__name__)
+
 MAX_BYTES = 8 * 2**30
 CHUNK_BYTES = 1 << 20
 MAX_HEADER_BYTES = 16 << 20
@@ -31,9 +34,11 @@ DAMAGE = (
     zlib.error,
     struct.error,
     EOFError,
-    ValueError,
-    IndexError,
+    LookupError,
+    NotImplementedError,
     OverflowError,
+    RecursionError,
+    ValueError,
 )
 BY_HAND = "unpack it by hand and name the folder in the dataset's `root`"
 
@@ -64,30 +69,29 @@ class _Zip:
         encrypted = info.flag_bits & 1
         if info.compress_type not in (pyzipper.ZIP_STORED, pyzipper.ZIP_DEFLATED):
             raise UserError(
-                f"{name} in {self._path} is packed by a method other than deflate; {BY_HAND}."
+                f"{_shown(name)} in {self._path} is packed by a method other than deflate; "
+                f"{BY_HAND}."
             )
         if encrypted and not self._passwords:
             raise UserError(
-                f"{name} in {self._path} is encrypted; give the archive's `passwords` in the "
-                "config."
+                f"{_shown(name)} in {self._path} is encrypted; give the archive's `passwords` in "
+                "the config."
             )
         damage = None
         for password in self._passwords if encrypted else [""]:
             try:
                 with self._file.open(info, pwd=password.encode() or None) as source:
                     return deliver(source)
-            except NotImplementedError as error:
-                raise UserError(f"{name} in {self._path}: {error}; {BY_HAND}.") from error
-            except RuntimeError:  # how zip libraries report a wrong password
-                continue
             except DAMAGE as error:  # or a wrong password that passed the short check
                 damage = error
+            except RuntimeError:  # how zip libraries report a wrong password
+                continue
         if damage is not None:
             raise damage
         tried = len(self._passwords)
         raise UserError(
             f"{'The password given does not open' if tried == 1 else 'No password given opens'} "
-            f"{name} in {self._path}; correct the archive's `passwords` in the config."
+            f"{_shown(name)} in {self._path}; correct the archive's `passwords` in the config."
         )
 
 
@@ -169,6 +173,13 @@ def _opened(path: Path, passwords: Collection[str], max_bytes: int) -> Iterator[
             yield _Tar(path, magic == GZIP_MAGIC, max_bytes, stack)
 
 
+def _shown(member: str) -> str:
+    """A name out of an archive, safe to print."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in member
+    )
+
+
 def _match(name: str, members: Collection[str], archive: Path) -> str:
     """The member that a name of the sample sheet means; the likest spelling goes first."""
     twin = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
@@ -179,8 +190,8 @@ def _match(name: str, members: Collection[str], archive: Path) -> str:
         ]
         if len(found) > 1:
             raise UserError(
-                f"{archive} holds {len(found)} members that {name} may mean, {found[0]} and "
-                f"{found[1]} among them; write the full path in the sample sheet."
+                f"{archive} holds {len(found)} members that {name} may mean, {_shown(found[0])} "
+                f"and {_shown(found[1])} among them; write the full path in the sample sheet."
             )
         if found:
             return found[0]
@@ -189,8 +200,8 @@ def _match(name: str, members: Collection[str], archive: Path) -> str:
     by_basename = {PurePosixPath(member).name: member for member in members}
     nearest = get_close_matches(PurePosixPath(name).name, by_basename, n=1, cutoff=0)[0]
     raise UserError(
-        f"{archive} holds no member {name}; the nearest is {by_basename[nearest]}: correct the "
-        "sample sheet or the archive's `holds` in the config."
+        f"{archive} holds no member {name}; the nearest is {_shown(by_basename[nearest])}: correct "
+        "the sample sheet or the archive's `holds` in the config."
     )
 
 
@@ -251,7 +262,7 @@ def extract_members(
         with _opened(archive, passwords, max_bytes) as file:
             found = [(_match(name, file.members, archive), name) for name in wanted]
             for member, name in sorted(found, key=lambda pair: file.position(pair[0])):
-                what = f"{member} in {archive}"
+                what = f"{_shown(member)} in {archive}"
                 if not file.is_regular(member):
                     raise UserError(f"{what} is a link or a device, no file; {BY_HAND}.")
                 if file.size(member) > max_bytes:
@@ -267,6 +278,7 @@ def extract_members(
                     what=what,
                 )
                 file.read(member, deliver)
+                logger.info("Took %s to %s.", what, wanted[name])
     except DAMAGE as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise UserError(

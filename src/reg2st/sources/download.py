@@ -1,5 +1,6 @@
 """Download one file over HTTP, whole and held to its checksum."""
 
+import logging
 import os
 import shutil
 import sys
@@ -16,6 +17,8 @@ from reg2st import files
 from reg2st.errors import UserError
 from reg2st.sources.checksums import name_in_lock, read_lock, record_or_compare
 from reg2st.sources.locking import alone
+
+logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 PASSING_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -44,6 +47,10 @@ class _Progress(tqdm):
     def __bool__(self) -> bool:
         """Pooch asks whether there is a bar, not whether its total is known yet."""
         return True
+
+    def reset(self, total: float | None = None) -> None:
+        """Pooch counts the whole file anew at the end; its clock goes on."""
+        self.n = 0
 
 
 class _Downloader(HTTPDownloader):
@@ -183,6 +190,7 @@ def download(
                     f"recorded in {lock} on {known.first_seen} from {known.url}",
                     f"if the publisher has replaced the file, delete its line from {lock}",
                 )
+            logger.info("The SHA-256 of %s is %s.", target, seen)
             with files.written_whole(target) as temporary:
                 os.replace(file, temporary)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Write a table as raw TSV, as Markdown, as LaTeX, and show it in a terminal."""
 
-import html
+from html import escape
 import os
 from dataclasses import dataclass
 
@@ -45,27 +45,27 @@ class Table:
 
 
 def write_table(
-    table: Table, tsv: str | os.PathLike, markdown: str | os.PathLike, latex: str | os.PathLike
+    table: Table,
+    tsv: str | os.PathLike,
+    markdown: str | os.PathLike,
+    latex: str | os.PathLike,
+    html: str | os.PathLike,
 ) -> None:
-    """Write the raw numbers as TSV and the readable form as Markdown and LaTeX (booktabs)."""
+    """Write raw numbers as TSV, and the readable form as Markdown, LaTeX (booktabs) and HTML."""
     with written_whole(tsv) as temporary:
         table.values.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     with written_whole(markdown) as temporary:
         temporary.write_text(as_markdown(table), encoding="utf-8")
     with written_whole(latex) as temporary:
         temporary.write_text(as_latex(table), encoding="utf-8")
-
-
-def write_html(table: Table, path: str | os.PathLike) -> None:
-    """Write the readable form as one self-contained page."""
-    with written_whole(path) as temporary:
+    with written_whole(html) as temporary:
         temporary.write_text(as_html(table), encoding="utf-8")
 
 
 def as_html(table: Table) -> str:
     """The readable form as one self-contained page."""
-    notes = "".join(f"<p>{html.escape(note)}</p>\n" for note in table.notes)
-    title = html.escape(table.title)
+    notes = "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
+    title = escape(table.title)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{title}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n"

@@ -1,0 +1,12 @@
+"""Draw section-out against patient-out for every method."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    import pandas as pd
+
+    from reg2st.figures.leakage import leakage
+    from reg2st.figures.style import save
+
+    scores = pd.read_parquet(snakemake.input.scores)
+    save(leakage(scores), *snakemake.output)

@@ -1,0 +1,15 @@
+"""Draw the training curves of every network."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    from collections import defaultdict
+
+    from reg2st.figures.style import save
+    from reg2st.figures.training_curves import training_curves
+
+    histories = defaultdict(list)
+    for run, path in zip(snakemake.params.runs, snakemake.input.histories, strict=True):
+        histories[tuple(run)].append(path)
+    title = f"{snakemake.wildcards.dataset}, {snakemake.wildcards.split}"
+    save(training_curves(title, histories), *snakemake.output)

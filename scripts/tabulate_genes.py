@@ -1,0 +1,13 @@
+"""Tabulate the best and the worst predicted genes."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    import pandas as pd
+
+    from reg2st.tables.genes import gene_table
+    from reg2st.tables.writers import write_table
+
+    scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
+    table = gene_table(scores, ranked_by=snakemake.params.ranked_by)
+    write_table(table, **dict(snakemake.output.items()))

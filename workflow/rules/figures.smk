@@ -1,0 +1,281 @@
+# Figures, each as PDF and PNG.
+
+
+rule draw_section_boxes:
+    input:
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/section_boxes/{{split}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/section_boxes/{{split}}.png",
+            caption="../report/section_boxes.rst",
+            category="{dataset}",
+            subcategory="PCC",
+            labels={"figure": "PCC by section", "split": "{split}"},
+        ),
+    log:
+        f"{LOGS}/draw_section_boxes/{{dataset}}/{{split}}.log",
+    benchmark:
+        f"{LOGS}/draw_section_boxes/{{dataset}}/{{split}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+    message:
+        "Drawing PCC by section of {wildcards.dataset}, {wildcards.split}"
+    script:
+        "../../scripts/draw_section_boxes.py"
+
+
+rule draw_wilcoxon:
+    input:
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/wilcoxon/{{split}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/wilcoxon/{{split}}.png",
+            caption="../report/wilcoxon.rst",
+            category="{dataset}",
+            subcategory="PCC",
+            labels={"figure": "tests between methods", "split": "{split}"},
+        ),
+    log:
+        f"{LOGS}/draw_wilcoxon/{{dataset}}/{{split}}.log",
+    benchmark:
+        f"{LOGS}/draw_wilcoxon/{{dataset}}/{{split}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+        reference=config["reference"],
+    message:
+        "Drawing the tests between methods of {wildcards.dataset}, {wildcards.split}"
+    script:
+        "../../scripts/draw_wilcoxon.py"
+
+
+rule draw_leakage:
+    input:
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/leakage.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/leakage.png",
+            caption="../report/leakage.rst",
+            category="{dataset}",
+            subcategory="PCC",
+            labels={"figure": "section-out against patient-out", "split": "both"},
+        ),
+    log:
+        f"{LOGS}/draw_leakage/{{dataset}}.log",
+    benchmark:
+        f"{LOGS}/draw_leakage/{{dataset}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+    message:
+        "Drawing section-out against patient-out of {wildcards.dataset}"
+    script:
+        "../../scripts/draw_leakage.py"
+
+
+rule draw_expression_level:
+    input:
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/expression_level/{{split}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/expression_level/{{split}}.png",
+            caption="../report/expression_level.rst",
+            category="{dataset}",
+            subcategory="PCC",
+            labels={"figure": "PCC against expression level", "split": "{split}"},
+        ),
+    log:
+        f"{LOGS}/draw_expression_level/{{dataset}}/{{split}}.log",
+    benchmark:
+        f"{LOGS}/draw_expression_level/{{dataset}}/{{split}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+    message:
+        "Drawing PCC against expression level of {wildcards.dataset}, {wildcards.split}"
+    script:
+        "../../scripts/draw_expression_level.py"
+
+
+rule draw_ablation:
+    input:
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+        published="resources/published/ablation.tsv",
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/ablation/{{split}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/ablation/{{split}}.png",
+            caption="../report/ablation_bars.rst",
+            category="{dataset}",
+            subcategory="Experiments",
+            labels={"figure": "ablation", "split": "{split}"},
+        ),
+    log:
+        f"{LOGS}/draw_ablation/{{dataset}}/{{split}}.log",
+    benchmark:
+        f"{LOGS}/draw_ablation/{{dataset}}/{{split}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+        ablation=config.get("ablation"),
+    message:
+        "Drawing the ablation on {wildcards.dataset}, {wildcards.split}"
+    script:
+        "../../scripts/draw_ablation.py"
+
+
+rule draw_sensitivity:
+    input:
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+        published="resources/published/sensitivity.tsv",
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/sensitivity/{{split}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/sensitivity/{{split}}.png",
+            caption="../report/sensitivity_curves.rst",
+            category="{dataset}",
+            subcategory="Experiments",
+            labels={"figure": "sensitivity", "split": "{split}"},
+        ),
+    log:
+        f"{LOGS}/draw_sensitivity/{{dataset}}/{{split}}.log",
+    benchmark:
+        f"{LOGS}/draw_sensitivity/{{dataset}}/{{split}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+        sensitivity=config.get("sensitivity"),
+    message:
+        "Drawing the sensitivity on {wildcards.dataset}, {wildcards.split}"
+    script:
+        "../../scripts/draw_sensitivity.py"
+
+
+def trained_runs(wildcards):
+    """Full-variant runs of a split that have a training history."""
+    return [
+        run
+        for run in runs_of(wildcards.dataset)
+        if run.split == wildcards.split and run.variant == "full" and is_network(run.method)
+    ]
+
+
+rule draw_training:
+    input:
+        histories=lambda wildcards: [
+            f"{RESULTS}/{run.directory}/history.tsv" for run in trained_runs(wildcards)
+        ],
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/training/{{split}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/training/{{split}}.png",
+            caption="../report/training_curves.rst",
+            category="{dataset}",
+            subcategory="Training",
+            labels={"figure": "training curves", "split": "{split}"},
+        ),
+    log:
+        f"{LOGS}/draw_training/{{dataset}}/{{split}}.log",
+    benchmark:
+        f"{LOGS}/draw_training/{{dataset}}/{{split}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+        runs=lambda wildcards: [
+            [run.method, run.variant, run.preset] for run in trained_runs(wildcards)
+        ],
+    message:
+        "Drawing the training curves of {wildcards.dataset}, {wildcards.split}"
+    script:
+        "../../scripts/draw_training.py"
+
+
+def runs_testing(wildcards):
+    """Full-variant runs, with the first seed, that test a section in a split."""
+    return [
+        run
+        for run in runs_of(wildcards.dataset)
+        if run.split == wildcards.split
+        and run.variant == "full"
+        and run.seed == config["seeds"][0]
+        and wildcards.section in run.fold.test
+    ]
+
+
+rule draw_gene_maps:
+    input:
+        section=f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+        predictions=lambda wildcards: [
+            f"{RESULTS}/{run.directory}/predictions.h5ad" for run in runs_testing(wildcards)
+        ],
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/gene_maps/{{split}}/{{section}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/gene_maps/{{split}}/{{section}}.png",
+            caption="../report/gene_maps.rst",
+            category="{dataset}",
+            subcategory="Maps of genes",
+            labels={"figure": "maps of genes", "split": "{split}", "section": "{section}"},
+        ),
+    log:
+        f"{LOGS}/draw_gene_maps/{{dataset}}/{{split}}/{{section}}.log",
+    benchmark:
+        f"{LOGS}/draw_gene_maps/{{dataset}}/{{split}}/{{section}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+        runs=lambda wildcards: [
+            [run.method, run.variant, run.preset] for run in runs_testing(wildcards)
+        ],
+        genes=config["figures"]["genes"],
+        best_genes=config["figures"]["best_genes"],
+    message:
+        "Mapping genes on {wildcards.section}, {wildcards.split}"
+    script:
+        "../../scripts/draw_gene_maps.py"
