@@ -8,7 +8,10 @@ with job(snakemake.log[0]) as log:
     from reg2st.files import written_whole
 
     scores = pd.concat(
-        [pd.read_csv(path, sep="\t", dtype={"fold": str, "section": str, "patient": str}) for path in snakemake.input],
+        [
+            pd.read_csv(path, sep="\t", dtype={"fold": str, "section": str, "patient": str})
+            for path in snakemake.input
+        ],
         ignore_index=True,
     )
     with written_whole(snakemake.output[0]) as temporary:

@@ -284,12 +284,13 @@ def _gene_names(path: Path) -> list[str]:
     if len(rows) < 2:
         raise UserError(f"The count file {path} is empty; fetch it again.")
     header, first = rows
-    if len(header) not in (len(first), len(first) - 1):
+    names_the_spots = len(header) == len(first)
+    if not names_the_spots and (len(header) != len(first) - 1 or not header[0]):
         raise UserError(
             f"The count file {path} has {len(header)} columns in its header and {len(first)} in "
             "its first row; fetch it again."
         )
-    return header[1:] if len(header) == len(first) else header
+    return header[1:] if names_the_spots else header
 
 
 def _with_columns(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.DataFrame:
@@ -348,4 +349,5 @@ def _counted(dropped: dict[str, int]) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} cannot be read as a table ({error}); fetch it again.")
+    reason = " ".join(str(error).split())
+    return UserError(f"{path} cannot be read as a table ({reason}); fetch it again.")

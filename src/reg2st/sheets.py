@@ -1,6 +1,6 @@
 """Sample sheets: which sections a dataset has and where their files are."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -45,6 +45,8 @@ def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:
         for column in REQUIRED_COLUMNS:
             if not getattr(row, column).strip():
                 raise UserError(f"{origin}, line {line}: '{column}' is missing; fill it in.")
+        for column in ("section", "patient", *FILE_COLUMNS):
+            _check_stays_inside(str(getattr(row, column, "")), column, f"{origin}, line {line}")
     repeated = sheet["section"][sheet["section"].duplicated()]
     if len(repeated):
         line = repeated.index[0] + 2
@@ -61,6 +63,16 @@ def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:
             "positive number, or leave it empty if the slide file says it."
         )
     return sheet.assign(um_per_px=um_per_px).set_index("section", drop=False)
+
+
+def _check_stays_inside(name: str, column: str, where: str) -> None:
+    """Refuse names that would make the workflow write outside its own folders."""
+    path = PurePosixPath(name)
+    is_name = column not in FILE_COLUMNS
+    outside = path.is_absolute() or ".." in path.parts or "\\" in name
+    if outside or (is_name and len(path.parts) > 1):
+        kind = "name without folders" if is_name else "file below the dataset's root"
+        raise UserError(f"{where}: {column} '{name}' must be a plain {kind}; correct it.")
 
 
 def subset(sheet: pd.DataFrame, sections: list[str], origin: str) -> pd.DataFrame:

@@ -175,8 +175,8 @@ class PlainImage(Slide):
             raise _damaged(self.path, error) from error
         except Image.DecompressionBombError as error:
             raise UserError(
-                f"{self.path} has more than {LARGEST_PLAIN_IMAGE_PX:.0e} pixels, too many for a plain "
-                "image; convert it to a tiled pyramidal TIFF."
+                f"{self.path} has more than {LARGEST_PLAIN_IMAGE_PX:.0e} pixels, too many for a "
+                "plain image; convert it to a tiled pyramidal TIFF."
             ) from error
         except Image.UnidentifiedImageError as error:
             raise UserError(

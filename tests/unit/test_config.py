@@ -95,6 +95,9 @@ def test_datasets_are_read_with_their_sheets(study, schema):
         ("\tum_per_px", "\tum_per_pixel", "unknown column 'um_per_pixel'"),
         ("0.7", "-0.7", "line 2: um_per_px is '-0.7'"),
         ("B1.tsv", "B7.tsv", "section B1: its counts file"),
+        ("B1.tsv", "../B1.tsv", "line 3: counts '../B1.tsv'"),
+        ("B1.jpg", "/B1.jpg", "line 3: image '/B1.jpg'"),
+        ("B1\tB\t", "B/1\tB\t", "line 3: section 'B/1'"),
     ],
 )
 def test_a_wrong_sheet_is_one_sentence(study, schema, tmp_path, old, new, sentence):

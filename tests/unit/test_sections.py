@@ -100,12 +100,15 @@ def test_harmless_ways_to_write_counts(text, tmp_path):
         (COUNTS.replace("2x2", ""), "no name for row 3"),
         (COUNTS.replace("2x2", "spot7"), "'spot7' for row 3"),
         (COUNTS.replace("1x3\t0\t7", "1x3\t0\t-7"), "negative count .-7. at spot 1x3, gene ERBB2"),
-        (COUNTS.replace("1x3\t0\t7", "1x3\t0\t7.5"), "fractional count .7.5. at spot 1x3, gene ERBB2"),
+        (
+            COUNTS.replace("1x3\t0\t7", "1x3\t0\t7.5"),
+            "fractional count .7.5. at spot 1x3, gene ERBB2",
+        ),
         (COUNTS.replace("1x3\t0\t7", "1x3\t0\tmany"), "'many' at spot 1x3, gene ERBB2"),
         (COUNTS.replace("1x3\t0\t7\t0", "1x3\t0\t7"), "no value at spot 1x3, gene KRT5"),
         (COUNTS.replace("1x3\t0\t7\t0", "1x3\t0\t\t0"), "no value at spot 1x3, gene ERBB2"),
         (COUNTS.replace("1x3\t0\t7\t0", "1x3\t0\tinf\t0"), "'inf' at spot 1x3, gene ERBB2"),
-        (COUNTS.replace("\tKRT5", ""), "3 columns in its header and 4 in its first row|cannot"),
+        (COUNTS.replace("\tKRT5", ""), "3 columns in its header and 4 in its first row"),
         (COUNTS.replace("\tERBB2\tKRT5", ""), "2 columns in its header and 4 in its first row"),
         (COUNTS.replace("1x3\t0\t7\t0", "1x3\t0\t7\t0\t5"), "cannot be read as a table"),
     ],
@@ -199,13 +202,13 @@ def test_what_the_join_drops_is_counted_in_the_log(raw, caplog):
 
 
 def test_spots_that_belong_to_another_section_are_refused(raw):
-    with pytest.raises(UserError, match="No spot of .* matches a row of") as caught:
+    with pytest.raises(UserError, match=r"No spot of .* matches a row of") as caught:
         section_of(raw(spots=SPOTS.replace("\n1\t", "\n31\t").replace("\n2\t", "\n32\t")))
     assert "section S1" in str(caught.value)
 
 
 def test_a_section_without_spots_left_is_refused(raw):
-    with pytest.raises(UserError, match="no spots left .*4 off the slide"):
+    with pytest.raises(UserError, match=r"no spots left .*4 off the slide"):
         section_of(raw(size=(50, 50)))
 
 

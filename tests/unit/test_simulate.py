@@ -195,7 +195,7 @@ def test_sister_sections_are_alike_but_not_the_same(small: dict[str, SectionPath
         joined = pd.concat([regions[first], regions[second]], axis=1, join="inner")
         return (joined.iloc[:, 0] == joined.iloc[:, 1]).mean()
 
-    assert agreement("A1", "B1") < agreement("A1", "A2") < 1
+    assert agreement("A1", "B1") < agreement("A1", "A2") < 0.9
 
 
 def test_sheet_lists_every_section_and_is_valid() -> None:

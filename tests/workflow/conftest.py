@@ -44,7 +44,7 @@ class Study:
             str(self.root / "workflow" / "Snakefile"),
             *("--workflow-profile", str(self.root / "workflow" / "profiles" / "default")),
             *("--directory", str(self.folder), "--configfile", str(configfile)),
-            *("--cores", str(cores), *arguments),
+            *("--cores", str(cores), "--nocolor", *arguments),
         ]
 
     def run(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:

@@ -73,22 +73,28 @@ class PhikonV2(Encoder):
 
 
 def build_network(width: int = 1024, depth: int = 24, heads: int = 16) -> "nn.Module":
-    """A vision transformer of DINOv2's kind, untrained; the default sizes are ViT-L/16."""
+    """A vision transformer of DINOv2's kind, without memory for its weights until they are given.
+
+    The default sizes are ViT-L/16.
+    """
+    import torch
+
     from reg2st.encoders.torchvision_shim import import_timm
 
     transformer = import_timm().models.vision_transformer.VisionTransformer
-    return transformer(
-        img_size=224,
-        patch_size=16,
-        embed_dim=width,
-        depth=depth,
-        num_heads=heads,
-        mlp_ratio=4,
-        init_values=1.0,
-        num_classes=0,
-        global_pool="token",
-        weight_init="skip",
-    )
+    with torch.device("meta"):
+        return transformer(
+            img_size=224,
+            patch_size=16,
+            embed_dim=width,
+            depth=depth,
+            num_heads=heads,
+            mlp_ratio=4,
+            init_values=1.0,
+            num_classes=0,
+            global_pool="token",
+            weight_init="skip",
+        )
 
 
 def timm_names(published: "dict[str, Tensor]") -> "dict[str, Tensor]":

@@ -73,9 +73,9 @@ def read_into(network: "nn.Module", path: str | os.PathLike, name: str) -> None:
 def fill(
     network: "nn.Module", tensors: "dict[str, Tensor]", path: str | os.PathLike, name: str
 ) -> None:
-    """Give a network its tensors; see `read_into`."""
+    """Give a network, which may be on the meta device, these tensors; see `read_into`."""
     try:
-        network.load_state_dict(tensors, strict=True)
+        network.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:
         detail = " ".join(str(error).split("\n\t", maxsplit=2)[1:2]).split(". ")[0][:160]
         raise UserError(

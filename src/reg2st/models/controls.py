@@ -70,6 +70,13 @@ class Brightness(Regression):
         return section.mean_grey.unsqueeze(1) * self.slope + self.intercept
 
 
+LEAST_SPREAD = 0.1
+"""Standard deviation that a feature is divided by at least, as a share of the median feature's.
+
+A feature that hardly varies in training may in a new section, and would then outweigh all others.
+"""
+
+
 class RidgeSettings(Settings):
     """Settings of the ridge regression on image embeddings."""
 
@@ -94,7 +101,7 @@ class Ridge(Regression):
     Standardisation and components come from all training spots. The penalty is the one with
     the least mean squared error when each training patient in turn is left out; with one
     patient each section is, with one section each of five runs of consecutive spots. Of equally
-    good penalties the largest is taken.
+    good penalties the largest is taken. Where all training spots look alike, the mean is predicted.
 
     All steps are linear, so the fitted model is one matrix: ``embedding @ weight + bias``.
 
@@ -121,13 +128,15 @@ class Ridge(Regression):
 
         embedding = _stacked(sections, "embedding").numpy()
         expression = _stacked(sections, "expression").numpy()
-        components = min(self.settings.components, len(embedding) - 1, embedding.shape[1])
-        if components < 1:
+        scaler = StandardScaler().fit(embedding)
+        scaler.scale_ = np.maximum(scaler.scale_, LEAST_SPREAD * np.median(scaler.scale_))
+        scaled = scaler.transform(embedding)
+        if not scaled.any():
             self.bias.copy_(torch.from_numpy(expression.mean(axis=0)))
             return
-        scaler = StandardScaler().fit(embedding)
-        pca = PCA(components, svd_solver="covariance_eigh").fit(scaler.transform(embedding))
-        scores = pca.transform(scaler.transform(embedding))
+        components = min(self.settings.components, len(scaled) - 1, scaled.shape[1])
+        pca = PCA(components, svd_solver="covariance_eigh").fit(scaled)
+        scores = pca.transform(scaled)
         held_out, groups = _inner_folds(sections)
         search = GridSearchCV(
             RidgeRegression(),

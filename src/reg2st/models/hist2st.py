@@ -7,6 +7,7 @@ doi 10.1093/bib/bbac297.
 
 from collections.abc import Iterable
 from itertools import chain
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -110,7 +111,23 @@ class Hist2ST(Network):
     """
 
     Settings = Hist2STSettings
-    presets = {"quick": {}}
+    presets: ClassVar = {
+        "quick": {
+            "epochs": 35,
+            "learning_rate": 3e-3,
+            "patch_kernel_px": 14,
+            "channels": 16,
+            "mixer_blocks": 1,
+            "transformer_blocks": 1,
+            "heads": 4,
+            "head_size": 32,
+            "feedforward_width": 128,
+            "graph_layers": 2,
+            "dropout": 0.0,
+            "zinb_weight": 0.0,
+            "augmented_passes": 1,
+        }
+    }
 
     def __init__(self, settings: Hist2STSettings, sizes: Sizes) -> None:
         # PyTorch Geometric takes five seconds to import: settings and inputs do without it.

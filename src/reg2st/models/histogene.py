@@ -4,6 +4,8 @@ Pang, Su, Li: Leveraging information in spatial transcriptomics to predict super
 gene expression from histology images in tumors. bioRxiv 2021, doi 10.1101/2021.11.28.470212.
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -41,7 +43,19 @@ class HisToGene(Network):
     """
 
     Settings = HisToGeneSettings
-    presets = {"quick": {}}
+    presets: ClassVar = {
+        "quick": {
+            "epochs": 100,
+            "learning_rate": 3e-4,
+            "patch_px": 28,
+            "width": 512,
+            "blocks": 1,
+            "heads": 4,
+            "head_size": 32,
+            "feedforward_width": 256,
+            "dropout": 0.0,
+        }
+    }
 
     def __init__(self, settings: HisToGeneSettings, sizes: Sizes) -> None:
         super().__init__(settings, sizes)

@@ -5,6 +5,8 @@ transcriptomics from histological images. Briefings in Bioinformatics 25(1), 202
 doi 10.1093/bib/bbad464.
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -149,7 +151,24 @@ class THItoGene(Network):
     """
 
     Settings = THItoGeneSettings
-    presets = {"quick": {}}
+    presets: ClassVar = {
+        "quick": {
+            "epochs": 30,
+            "learning_rate": 1e-3,
+            "patch_px": 48,
+            "capsules": 16,
+            "capsule_size": 16,
+            "transformer_blocks": 1,
+            "heads": 4,
+            "head_size": 32,
+            "feedforward_width": 256,
+            "graph_heads": 4,
+            "graph_head_size": 128,
+            "graph_width": 256,
+            "head_width": 512,
+            "dropout": 0.0,
+        }
+    }
 
     def __init__(self, settings: THItoGeneSettings, sizes: Sizes) -> None:
         # PyTorch Geometric takes five seconds to import: settings and inputs do without it.

@@ -1,8 +1,8 @@
 """Write a table as raw TSV, as Markdown, as LaTeX, and show it in a terminal."""
 
-from html import escape
 import os
 from dataclasses import dataclass
+from html import escape
 
 import pandas as pd
 from tabulate import tabulate

@@ -126,7 +126,7 @@ def check_positions(section: SectionTensors, settings: Settings) -> None:
         UserError: a coordinate below 0, or at or beyond the table's rows.
     """
     rows = getattr(settings, "position_rows", None)
-    if rows is None or getattr(settings, "positions", "absolute") == "none":
+    if rows is None or getattr(settings, "positions", "") in ("none", "relative"):
         return
     low, high = int(section.array_xy.min()), int(section.array_xy.max())
     if low < 0 or high >= rows:

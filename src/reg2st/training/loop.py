@@ -126,6 +126,6 @@ def _check_finite(values: torch.Tensor, epoch: int, names: list[str]) -> None:
         step = int((~finite).nonzero()[0])
         raise UserError(
             f"The loss is not finite in epoch {epoch + 1}, step {step + 1} (section "
-            f"{names[step]}): lower the method's learning_rate, or look at that section's inputs; the last good "
-            "checkpoint is kept."
+            f"{names[step]}): lower the method's learning_rate, or look at that section's "
+            "inputs; the last good checkpoint is kept."
         )
