@@ -27,6 +27,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+# Published numbers come with the workflow, wherever it runs.
+PUBLISHED = os.path.relpath(Path(workflow.basedir).parent / "resources" / "published")
 RESULTS = f"results/{config['name']}"
 LOGS = f"logs/{config['name']}"
 FOLD_OF = {(run.dataset, run.split, run.fold.name): run.fold for run in RUNS}

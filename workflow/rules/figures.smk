@@ -125,7 +125,7 @@ rule draw_expression_level:
 rule draw_ablation:
     input:
         scores=f"{RESULTS}/scores/{{dataset}}.parquet",
-        published="resources/published/ablation.tsv",
+        published=f"{PUBLISHED}/ablation.tsv",
     output:
         pdf=f"{RESULTS}/figures/{{dataset}}/ablation/{{split}}.pdf",
         png=report(
@@ -157,7 +157,7 @@ rule draw_ablation:
 rule draw_sensitivity:
     input:
         scores=f"{RESULTS}/scores/{{dataset}}.parquet",
-        published="resources/published/sensitivity.tsv",
+        published=f"{PUBLISHED}/sensitivity.tsv",
     output:
         pdf=f"{RESULTS}/figures/{{dataset}}/sensitivity/{{split}}.pdf",
         png=report(

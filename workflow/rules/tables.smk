@@ -9,7 +9,7 @@ rule tabulate_comparison:
             for dataset in DATASETS
             for section in tested_sections(dataset)
         ],
-        published="resources/published/results.tsv",
+        published=f"{PUBLISHED}/results.tsv",
     output:
         tsv=f"{RESULTS}/tables/comparison.tsv",
         text=f"{RESULTS}/tables/comparison.txt",
@@ -208,7 +208,7 @@ rule tabulate_regions:
 rule tabulate_ablation:
     input:
         scores=expand(f"{RESULTS}/scores/{{dataset}}.parquet", dataset=DATASETS),
-        published="resources/published/ablation.tsv",
+        published=f"{PUBLISHED}/ablation.tsv",
     output:
         tsv=f"{RESULTS}/tables/ablation.tsv",
         markdown=f"{RESULTS}/tables/ablation.md",
@@ -241,7 +241,7 @@ rule tabulate_ablation:
 rule tabulate_sensitivity:
     input:
         scores=expand(f"{RESULTS}/scores/{{dataset}}.parquet", dataset=DATASETS),
-        published="resources/published/sensitivity.tsv",
+        published=f"{PUBLISHED}/sensitivity.tsv",
     output:
         tsv=f"{RESULTS}/tables/sensitivity.tsv",
         markdown=f"{RESULTS}/tables/sensitivity.md",
