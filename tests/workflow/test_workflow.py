@@ -33,11 +33,11 @@ def finished(new_study, tmp_path_factory):
 
 def test_it_ends_with_table_figures_and_report(finished):
     assert "Report: results/tiny/report.html" in finished.output
-    assert "| Reg2ST" in finished.output
+    assert "Reg2ST (quick)" in finished.output
     table = pd.read_csv(finished.results / "tables" / "comparison.tsv", sep="\t")
     assert {"ridge", "reg2st"} <= set(table["method"])
     assert {"method", "limit"} <= set(table["kind"])
-    assert "Reg2ST" in (finished.results / "report.html").read_text()
+    assert "comparison of the methods" in (finished.results / "report.html").read_text()
     figures = {path.parent.name for path in (finished.results / "figures").rglob("*.png")}
     assert {"section_boxes", "wilcoxon", "expression_level", "training", "spots"} <= figures
     assert len(list((finished.results / "figures").rglob("gene_maps/**/*.png"))) == 4

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BATCH_SIZE_ON_GPU = 128
+BATCH_SIZE_ON_CPU = 16
+
 
 class Embeddings(NamedTuple):
     """Embeddings of a section, n spots.
@@ -41,7 +44,7 @@ def embed_patches(
     *,
     device: "torch.device | str" = "auto",
     precision: str = "auto",
-    batch_size: int = 32,
+    batch_size: int | None = None,
 ) -> None:
     """Write the embeddings of a section's patches, in their order.
 
@@ -51,7 +54,7 @@ def embed_patches(
         device: "auto" takes a GPU where there is one.
         precision: "float32", "bfloat16", or "auto": the encoder's own on a GPU, float32 on
             the CPU.
-        batch_size: patches at a time, to begin with.
+        batch_size: patches at a time, to begin with; None takes 128 on a GPU and 16 on the CPU.
 
     Raises:
         UserError: the patch file is bad, not one patch fits into memory, or a feature is not
@@ -64,6 +67,8 @@ def embed_patches(
     device = torch.device(device)
     if precision == "auto":
         precision = loaded.encoder.precision if device.type == "cuda" else "float32"
+    if batch_size is None:
+        batch_size = BATCH_SIZE_ON_GPU if device.type == "cuda" else BATCH_SIZE_ON_CPU
     loaded.to(device)
 
     with open_patches(patches) as file:

@@ -11,7 +11,7 @@ def centre_patches(patches: Tensor, side_px: int) -> Tensor:
         Returns float32 ``[n, side_px, side_px, 3]``.
     """
     top, left = ((side - side_px) // 2 for side in patches.shape[1:3])
-    return patches[:, top : top + side_px, left : left + side_px].float() / 255
+    return patches[:, top : top + side_px, left : left + side_px].float().div_(255)
 
 
 def as_channel_x_y(patches: Tensor) -> Tensor:
