@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,3 +32,17 @@ def job(log: str, threads: int = 1) -> Iterator[logging.Logger]:
     except Exception:
         logging.exception("This is a fault of the workflow, not of your input; please report it.")
         sys.exit(1)
+
+
+def peak_memory_bytes() -> int:
+    """The most resident memory that this process has held.
+
+    On Linux ``ru_maxrss`` begins with what the parent held when it started the process, so the
+    kernel's own mark is read there.
+    """
+    try:
+        with open("/proc/self/status") as status:
+            mark = next(line for line in status if line.startswith("VmHWM:"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(mark.split()[1]) * 1024

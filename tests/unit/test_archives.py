@@ -386,11 +386,12 @@ def test_memory_does_not_grow_with_a_member(tmp_path):
         info.size = size
         tar.addfile(info, open("/dev/zero", "rb"))  # noqa: SIM115 - read to the size, then dropped
     script = (
-        "import resource, sys\n"
+        "import sys\n"
+        "from reg2st.jobs import peak_memory_bytes\n"
         "from reg2st.sources.archives import extract_members\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak_memory_bytes()\n"
         "extract_members(sys.argv[1], {'A1.tif': sys.argv[2]})\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+        "print(peak_memory_bytes() - before)\n"
     )
     grown = subprocess.run(
         [sys.executable, "-c", script, plain, tmp_path / "A1.tif"],
@@ -398,7 +399,7 @@ def test_memory_does_not_grow_with_a_member(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert int(grown.stdout) < 40 * 1024
+    assert int(grown.stdout) < 40 * MiB
     assert (tmp_path / "A1.tif").stat().st_size == size
 
 

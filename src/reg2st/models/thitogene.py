@@ -81,12 +81,13 @@ class DynamicConvolution(nn.Module):
         # Weighing channels and filters of the kernel is weighing those of the images.
         weight = torch.einsum("nk,koiuv->noiuv", by_candidate, self.weight)
         weight = weight * by_position * by_channel * by_filter
-        # Tiles do not overlap, so the convolution is one matrix product an image.
+        weight = weight.permute(0, 4, 3, 2, 1).reshape(n, -1, outputs)  # [n, v u i, outputs]
+        # Tiles do not overlap, so the convolution is one matrix product an image. Their pixels
+        # keep the order of memory, row by row, channel fastest.
         tiles = images.unfold(2, kernel, kernel).unfold(3, kernel, kernel)  # [n, i, x, y, u, v]
         columns, rows = tiles.shape[2:4]
-        tiles = tiles.permute(0, 2, 3, 1, 4, 5).reshape(n, columns * rows, -1)
-        maps = tiles @ weight.flatten(2).transpose(1, 2)  # [n, x y, outputs]
-        return maps.transpose(1, 2).unflatten(2, (columns, rows))
+        tiles = tiles.permute(0, 2, 3, 5, 4, 1).reshape(n, columns * rows, -1)
+        return (tiles @ weight).transpose(1, 2).unflatten(2, (columns, rows))
 
 
 def squash(vectors: Tensor) -> Tensor:
@@ -130,9 +131,9 @@ class Capsules(nn.Module):
         parts = self.primary(self.convolutions(maps))  # [n, 16 * 8, 1, 1]
         parts = squash(parts.view(-1, self.PRIMARY, self.PRIMARY_SIZE))
         votes = torch.einsum("npv,cpvs->ncps", parts, self.vote)  # [n, capsules, 16, size]
-        agreement = (votes * votes.sum(dim=2, keepdim=True)).sum(dim=-1, keepdim=True)
+        agreement = votes @ votes.sum(dim=2).unsqueeze(-1)  # [n, capsules, 16, 1]
         coupling = (agreement / votes.shape[-1] ** 0.5).softmax(dim=1) + self.prior
-        return squash((coupling * votes).sum(dim=2))
+        return squash((coupling.transpose(2, 3) @ votes).squeeze(2))
 
 
 class THItoGene(Network):

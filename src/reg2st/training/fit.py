@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import logging
 import platform
-import resource
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from reg2st.errors import UserError
 from reg2st.files import sha256, written_whole
+from reg2st.jobs import peak_memory_bytes
 from reg2st.models.interface import Inputs, Model, Network, Settings, Sizes
 from reg2st.models.registry import method as model_class
 from reg2st.models.registry import parse_settings
@@ -126,7 +126,7 @@ def fit_run(
             "seconds_loading": round(prepared - started, 3),
             "seconds_training": round(trained - prepared, 3),
             "seconds_an_epoch": _median_epoch(history),
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory_bytes": peak_memory_bytes(),
             "peak_device_memory_bytes": torch.cuda.max_memory_allocated() if device != "cpu" else 0,
             "versions": _versions(),
             "git_commit": _git_commit(),

@@ -79,10 +79,10 @@ def train_network(
         rate = optimiser.param_groups[0]["lr"]
         steps = []
         for index in order:
+            optimiser.zero_grad(set_to_none=True)
             with autocast(device, precision):
                 losses = model.losses(sections[index])
                 total = sum(losses.values())
-            optimiser.zero_grad(set_to_none=True)
             total.backward()
             optimiser.step()
             schedule.step()
