@@ -5,11 +5,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Jobs find the library and this Python's programs, whatever environment they run in.
+# Jobs find the library, whatever environment they run in.
 LIBRARY = Path(workflow.basedir).parent / "src"
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.getenv("PYTHONPATH")])))
 sys.path.insert(0, str(LIBRARY))
 
 from reg2st.config import read_datasets, validated

@@ -4,22 +4,6 @@ ARCHIVE_DATASETS = [name for name, dataset in DATASETS.items() if dataset.kind =
 SIMULATED_DATASETS = [name for name, dataset in DATASETS.items() if dataset.kind == "simulation"]
 
 
-def one_of(names):
-    """A wildcard constraint that admits these names only."""
-    return "|".join(names) or "(?!)"
-
-
-def archive_of(wildcards):
-    """The archive that holds a file of the sheet, with its name and settings."""
-    dataset = DATASETS[wildcards.dataset]
-    for column in ("image", "counts", "spots", "labels"):
-        if wildcards.file in set(dataset.sheet[column]):
-            for name, archive in dataset.config["source"]["archives"].items():
-                if column in archive["holds"]:
-                    return name, archive
-    raise WorkflowError(f"No archive of dataset {wildcards.dataset} holds {wildcards.file}.")
-
-
 rule simulate_section:
     output:
         image=f"{RESULTS}/simulated/{{dataset}}/images/{{section}}.tif",

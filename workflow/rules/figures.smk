@@ -186,15 +186,6 @@ rule draw_sensitivity:
         "../../scripts/draw_sensitivity.py"
 
 
-def trained_runs(wildcards):
-    """Full-variant runs of a split that have a training history."""
-    return [
-        run
-        for run in runs_of(wildcards.dataset)
-        if run.split == wildcards.split and run.variant == "full" and is_network(run.method)
-    ]
-
-
 rule draw_training:
     input:
         histories=lambda wildcards: [
@@ -228,18 +219,6 @@ rule draw_training:
         "Drawing the training curves of {wildcards.dataset}, {wildcards.split}"
     script:
         "../../scripts/draw_training.py"
-
-
-def runs_testing(wildcards):
-    """Full-variant runs, with the first seed, that test a section in a split."""
-    return [
-        run
-        for run in runs_of(wildcards.dataset)
-        if run.split == wildcards.split
-        and run.variant == "full"
-        and run.seed == config["seeds"][0]
-        and wildcards.section in run.fold.test
-    ]
 
 
 rule draw_gene_maps:

@@ -77,12 +77,6 @@ rule fetch_weights:
         "../../scripts/fetch_weights.py"
 
 
-def weights_file(wildcards):
-    """Weights of an encoder; an empty list for one that has none."""
-    weights = encoder(wildcards.encoder).weights
-    return f"resources/weights/{path_name(weights)}.safetensors" if weights else []
-
-
 rule embed_patches:
     input:
         patches=f"{RESULTS}/patches/{{view}}/{{dataset}}/{{section}}.h5",

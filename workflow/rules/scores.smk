@@ -24,14 +24,6 @@ rule collect_scores:
         "../../scripts/collect_scores.py"
 
 
-def panel_of_section(wildcards):
-    """The panel of the fold that tests a section, for the study's first split."""
-    for run in runs_of(wildcards.dataset):
-        if wildcards.section in run.fold.test:
-            return panel_file(run.dataset, run.split, run.fold.name)
-    return []
-
-
 rule estimate_limits:
     input:
         section=f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",

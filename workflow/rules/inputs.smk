@@ -1,0 +1,97 @@
+# Functions that the rules ask for their inputs.
+
+
+def one_of(names):
+    """A wildcard constraint that admits these names only."""
+    return "|".join(names) or "(?!)"
+
+
+def archive_of(wildcards):
+    """The archive that holds a file of the sheet, with its name and settings."""
+    dataset = DATASETS[wildcards.dataset]
+    for column in ("image", "counts", "spots", "labels"):
+        if wildcards.file in set(dataset.sheet[column]):
+            for name, archive in dataset.config["source"]["archives"].items():
+                if column in archive["holds"]:
+                    return name, archive
+    raise WorkflowError(f"No archive of dataset {wildcards.dataset} holds {wildcards.file}.")
+
+
+def weights_file(wildcards):
+    """Weights of an encoder; an empty list for one that has none."""
+    weights = encoder(wildcards.encoder).weights
+    return f"resources/weights/{path_name(weights)}.safetensors" if weights else []
+
+
+def panel_of_section(wildcards):
+    """The panel of the fold that tests a section, for the study's first split."""
+    for run in runs_of(wildcards.dataset):
+        if wildcards.section in run.fold.test:
+            return panel_file(run.dataset, run.split, run.fold.name)
+    return []
+
+
+def trained_runs(wildcards):
+    """Full-variant runs of a split that have a training history."""
+    return [
+        run
+        for run in runs_of(wildcards.dataset)
+        if run.split == wildcards.split and run.variant == "full" and is_network(run.method)
+    ]
+
+
+def runs_testing(wildcards):
+    """Full-variant runs, with the first seed, that test a section in a split."""
+    return [
+        run
+        for run in runs_of(wildcards.dataset)
+        if run.split == wildcards.split
+        and run.variant == "full"
+        and run.seed == config["seeds"][0]
+        and wildcards.section in run.fold.test
+    ]
+
+
+def per_split(pattern):
+    """A file of each dataset and split."""
+    return expand(
+        f"{RESULTS}/{pattern}", dataset=DATASETS, split=config["splits"], allow_missing=True
+    )
+
+
+def comparison_files():
+    """Tables and figures that compare the methods as they are configured."""
+    tables = ["comparison", "sections", "genes", "significance", "cost"]
+    if any(labelled_sections(dataset) for dataset in DATASETS):
+        tables.append("regions")
+    figures = ["section_boxes", "wilcoxon", "expression_level", "training"]
+    files = [f"{RESULTS}/tables/{table}.html" for table in tables]
+    for figure in figures:
+        files += per_split(f"figures/{{dataset}}/{figure}/{{split}}.png")
+    if len(config["splits"]) == 2:
+        files += expand(f"{RESULTS}/figures/{{dataset}}/leakage.png", dataset=DATASETS)
+    for dataset in DATASETS:
+        for section in tested_sections(dataset):
+            files.append(
+                f"{RESULTS}/figures/{dataset}/gene_maps/{config['splits'][0]}/{section}.png"
+            )
+        for section in sections_of(dataset):
+            files.append(f"{RESULTS}/figures/{dataset}/spots/{section}.png")
+    return files
+
+
+def experiment_files(experiment):
+    """Table and figures of an experiment, if the config asks for it."""
+    if experiment not in config:
+        return []
+    return [
+        f"{RESULTS}/tables/{experiment}.html",
+        *per_split(f"figures/{{dataset}}/{experiment}/{{split}}.png"),
+    ]
+
+
+def show_summary():
+    """What a finished run tells: its table, and where the report is."""
+    table, report = Path(RESULTS, "tables/comparison.txt"), Path(RESULTS, "report.html")
+    if table.is_file() and report.is_file():
+        print(table.read_text(), f"Report: {report}", sep="\n")
