@@ -8,7 +8,7 @@ from reg2st.errors import UserError
 from reg2st.names import closest
 
 REQUIRED_COLUMNS = ("section", "patient", "image", "counts", "spots")
-OPTIONAL_COLUMNS = ("um_per_px", "labels", "truth")
+OPTIONAL_COLUMNS = ("um_per_px", "labels")
 FILE_COLUMNS = ("image", "counts", "spots", "labels")
 
 

@@ -172,3 +172,23 @@ def test_controls_refuse_unknown_settings():
         parse_settings("train_mean", "quick", {"epochs": 3})
     with pytest.raises(UserError, match="every alpha must be above 0"):
         parse_settings("ridge", "published", {"alphas": [0, 1]})
+
+
+def test_a_feature_that_hardly_varied_in_training_does_not_outweigh_the_others():
+    generator = torch.Generator().manual_seed(0)
+
+    def section(patient: str, spread: float) -> SectionTensors:
+        embedding = torch.randn(60, 5, generator=generator)
+        embedding[:, 4] *= spread
+        return SectionTensors(
+            name=patient,
+            patient=patient,
+            array_xy=torch.zeros(60, 2, dtype=torch.int64),
+            embedding=embedding,
+            expression=embedding[:, :3] + torch.randn(60, 3, generator=generator),
+        )
+
+    model = Ridge(Ridge.Settings(), Sizes(genes=3, features=5))
+    model.fit([section("A", 1e-6), section("B", 1e-6)])
+    new = section("C", 1.0)
+    assert model(new.without_targets()).abs().max() < 10 * new.expression.abs().max()

@@ -86,7 +86,7 @@ def load_section(
         _check_same_spots(arrays, barcodes, files.patches)
         parts["mean_grey"] = torch.from_numpy(mean_grey)
     if needs.graph is not None:
-        parts["edge_index"] = torch.from_numpy(read_graph(files.graph))
+        parts["edge_index"] = torch.from_numpy(read_graph(files.graph, len(arrays.barcodes)))
     if with_targets:
         parts["counts"] = torch.from_numpy(arrays.counts)
         parts["expression"] = torch.from_numpy(log_expression(arrays.counts))
