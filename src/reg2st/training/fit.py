@@ -23,7 +23,7 @@ from reg2st.models.registry import method as model_class
 from reg2st.models.registry import parse_settings
 from reg2st.panels import read_panel
 from reg2st.training.inputs import SectionFiles, check_positions, load_section
-from reg2st.training.loop import Checkpointing, train_network
+from reg2st.training.loop import Checkpointing, resolved_precision, train_network
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,7 @@ def fit_run(
     for section in sections:
         check_positions(section, recipe.settings)
     model = build_model(recipe, genes, sections[0].embedding, device)
+    precision = resolved_precision(recipe.precision, torch.device(device))
     sections = [section.to(device) for section in sections]
     spots = sum(section.n_spots for section in sections)
     log.info("%s: %d sections, %d spots, %d genes.", out, len(sections), spots, len(genes))
@@ -96,9 +97,9 @@ def fit_run(
             model,
             sections,
             seed=recipe.seed,
-            precision=recipe.precision,
+            precision=precision,
             checkpointing=Checkpointing(
-                checkpoint, checkpoint_seconds, _fingerprint(recipe, genes, hashes)
+                checkpoint, checkpoint_seconds, _fingerprint(recipe, precision, genes, hashes)
             ),
         )
     else:
@@ -114,7 +115,7 @@ def fit_run(
             "settings": recipe.settings.model_dump(),
             "inputs": dataclasses.asdict(recipe.needs),
             "standardise": recipe.standardise,
-            "precision": recipe.precision,
+            "precision": precision if isinstance(model, Network) else "float32",
             "training_sections": [section.name for section in sections],
             "training_spots": spots,
             "panel": panel.as_posix(),
@@ -175,13 +176,15 @@ def load_model(model: Model, path: Path) -> None:
     model.load_state_dict(state)
 
 
-def _fingerprint(recipe: Recipe, genes: list[str], hashes: dict[str, str]) -> str:
+def _fingerprint(
+    recipe: Recipe, precision: str, genes: list[str], hashes: dict[str, str]
+) -> str:
     """A hash of all that decides a training's result."""
     decisive = {
         "key": recipe.key,
         "settings": recipe.settings.model_dump(),
         "standardise": recipe.standardise,
-        "precision": recipe.precision,
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "genes": genes,
         "inputs": list(hashes.values()),

@@ -33,9 +33,21 @@ class Checkpointing:
     fingerprint: str
 
 
+def resolved_precision(precision: str, device: torch.device) -> str:
+    """What ``auto`` means on a device: bfloat16 where its hardware multiplies it, else float32."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        multiplies = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        abilities = torch.cpu.get_capabilities()
+        multiplies = abilities.get("avx512_bf16", False) or abilities.get("amx_bf16", False)
+    return "bfloat16" if multiplies else "float32"
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast | nullcontext:
-    """The context that a precision (float32, bfloat16 or auto) means on a device."""
-    lower = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    """The context that a network computes in; precision is float32 or bfloat16."""
+    lower = precision == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16) if lower else nullcontext()
 
 

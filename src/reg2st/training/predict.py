@@ -7,11 +7,12 @@ import pandas as pd
 import torch
 
 from reg2st.files import written_whole
+from reg2st.models.interface import Network
 from reg2st.panels import read_panel
 from reg2st.sections import load_section_arrays
 from reg2st.training.fit import Recipe, build_model, load_model
 from reg2st.training.inputs import SectionFiles, check_positions, load_section
-from reg2st.training.loop import autocast
+from reg2st.training.loop import autocast, resolved_precision
 
 
 def predict_run(
@@ -41,9 +42,11 @@ def predict_run(
     model = build_model(recipe, genes, sections[0].embedding, device)
     load_model(model, model_path)
     model.eval()
+    precision = resolved_precision(recipe.precision, torch.device(device))
+    arithmetic = precision if isinstance(model, Network) else "float32"
     observations, pixels, predictions = [], [], []
     for files, section in zip(test, sections, strict=True):
-        with torch.inference_mode(), autocast(torch.device(device), recipe.precision):
+        with torch.inference_mode(), autocast(torch.device(device), arithmetic):
             predictions.append(model(section.to(device)).float().cpu().numpy())
         arrays = load_section_arrays(files.section)
         pixels.append(arrays.pixel_xy)
