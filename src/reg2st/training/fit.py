@@ -176,9 +176,7 @@ def load_model(model: Model, path: Path) -> None:
     model.load_state_dict(state)
 
 
-def _fingerprint(
-    recipe: Recipe, precision: str, genes: list[str], hashes: dict[str, str]
-) -> str:
+def _fingerprint(recipe: Recipe, precision: str, genes: list[str], hashes: dict[str, str]) -> str:
     """A hash of all that decides a training's result."""
     decisive = {
         "key": recipe.key,
