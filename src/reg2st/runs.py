@@ -7,7 +7,7 @@ from typing import Any
 from reg2st.config import Dataset
 from reg2st.errors import UserError
 from reg2st.folds import Fold, assign_folds
-from reg2st.models.interface import Inputs, Network, Settings
+from reg2st.models.interface import Control, Inputs, Network, Settings
 from reg2st.models.registry import method as model_class
 from reg2st.models.registry import parse_settings
 from reg2st.names import closest
@@ -84,6 +84,11 @@ def expand_runs(config: dict[str, Any], datasets: dict[str, Dataset]) -> list[Ru
 def is_network(method: str) -> bool:
     """Whether a method is trained by gradient, so that seeds matter and there is a history."""
     return issubclass(model_class(method), Network)
+
+
+def is_control(method: str) -> bool:
+    """Whether a method is a control, which shares a job with the other controls of its fold."""
+    return issubclass(model_class(method), Control)
 
 
 def _seeds(seeds: list[int], method: str) -> list[int]:

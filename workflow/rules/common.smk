@@ -13,7 +13,7 @@ sys.path.insert(0, str(LIBRARY))
 from reg2st.config import read_datasets, validated
 from reg2st.encoders import encoder, path_name
 from reg2st.errors import UserError
-from reg2st.runs import expand_runs, is_network
+from reg2st.runs import expand_runs, is_control, is_network
 
 try:
     config = validated(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
@@ -32,6 +32,8 @@ LOGS = f"logs/{config['name']}"
 FOLD_OF = {(run.dataset, run.split, run.fold.name): run.fold for run in RUNS}
 RUN_OF = {run.directory: run for run in RUNS}
 RUN = "runs/{dataset}/{split}/{method}/{variant}/fold-{fold}/seed-{seed}"
+CONTROLS = sorted({run.method for run in RUNS if is_control(run.method)})
+TRAINED = sorted({run.method for run in RUNS if not is_control(run.method)})
 
 
 wildcard_constraints:
@@ -124,14 +126,18 @@ def section_inputs(run, sections):
     return files
 
 
-def recipe_of(wildcards):
-    """What decides a model besides its inputs, as plain values that Snakemake can compare."""
-    run = run_of(wildcards)
+def plain_run(run, sections):
+    """A run and the files of some of its sections as plain values, for the script of a rule."""
     return {
-        "key": run.key,
-        "settings": run.settings.model_dump(),
-        "standardise": run.standardise,
-        "precision": config["training"]["precision"],
+        "recipe": {
+            "key": run.key,
+            "settings": run.settings.model_dump(),
+            "standardise": run.standardise,
+            "precision": config["training"]["precision"],
+        },
+        "files": section_inputs(run, sections),
+        "panel": panel_file(run.dataset, run.split, run.fold.name),
+        "folder": f"{RESULTS}/{run.directory}",
     }
 
 

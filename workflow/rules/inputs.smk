@@ -23,6 +23,37 @@ def weights_file(wildcards):
     return f"resources/weights/{path_name(weights)}.safetensors" if weights else []
 
 
+def controls_of(wildcards):
+    """Runs of the controls of a fold."""
+    return [
+        run
+        for run in runs_of(wildcards.dataset)
+        if run.split == wildcards.split
+        and run.fold.name == wildcards.fold
+        and run.method in CONTROLS
+    ]
+
+
+def control_outputs(file):
+    """A file of each control's run, of whatever dataset, split and fold."""
+    folders = {
+        f"runs/{{dataset}}/{{split}}/{run.method}/{run.variant}/fold-{{fold}}/seed-{run.seed}"
+        for run in RUNS
+        if run.method in CONTROLS
+    }
+    return [f"{RESULTS}/{folder}/{file}" for folder in sorted(folders)]
+
+
+def control_inputs(wildcards, part):
+    """Files that the controls of a fold read of its sections; ``part`` is train or test."""
+    runs = controls_of(wildcards)
+    files = [panel_file(wildcards.dataset, wildcards.split, wildcards.fold)]
+    for run in runs:
+        for kind in section_inputs(run, getattr(run.fold, part)).values():
+            files += kind
+    return list(dict.fromkeys(files))
+
+
 def panel_of_section(wildcards):
     """The panel of the fold that tests a section, for the study's first split."""
     for run in runs_of(wildcards.dataset):

@@ -1,4 +1,5 @@
-# One training and one prediction for each dataset, split, method, variant, fold and seed.
+# One training and one prediction for each dataset, split, method, variant, fold and seed. The
+# controls of a fold, which are fitted in a moment, share one job.
 
 
 rule train_model:
@@ -13,6 +14,8 @@ rule train_model:
         f"{LOGS}/train_model/{RUN}.log",
     benchmark:
         f"{LOGS}/train_model/{RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(TRAINED),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -21,7 +24,7 @@ rule train_model:
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=1,
     params:
-        recipe=recipe_of,
+        runs=lambda wildcards: [plain_run(run_of(wildcards), run_of(wildcards).fold.train)],
         checkpoint_seconds=lambda wildcards: config["training"]["checkpoint_seconds"],
     message:
         "Training {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}, "
@@ -42,6 +45,8 @@ rule predict_fold:
         f"{LOGS}/predict_fold/{RUN}.log",
     benchmark:
         f"{LOGS}/predict_fold/{RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(TRAINED),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -50,7 +55,7 @@ rule predict_fold:
         runtime=lambda wildcards, attempt: 30 * attempt,
         gpu=1,
     params:
-        recipe=recipe_of,
+        runs=lambda wildcards: [plain_run(run_of(wildcards), run_of(wildcards).fold.test)],
     message:
         "Predicting and scoring fold {wildcards.fold} with {wildcards.method} "
         "({wildcards.variant}), {wildcards.dataset}, {wildcards.split}, seed {wildcards.seed}"

@@ -1,6 +1,7 @@
 """Agreement of predicted with observed expression, gene by gene within one section."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 ROUNDING = 16
@@ -55,10 +56,8 @@ def spearman(observed: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
 
     Shapes, NaN and errors as in :func:`pearson`.
     """
-    from scipy.stats import rankdata
-
     observed, predicted = _matrices(observed, predicted)
-    correlation = pearson(rankdata(observed, axis=0), rankdata(predicted, axis=0))
+    correlation = pearson(_ranks(observed), _ranks(predicted))
     correlation[is_constant(observed) | is_constant(predicted)] = np.nan
     return correlation
 
@@ -101,6 +100,10 @@ def _matrices(
             "matrices of one shape, spots by genes"
         )
     return observed, predicted
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return pd.DataFrame(values).rank().to_numpy()
 
 
 def _unit_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:

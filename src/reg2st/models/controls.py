@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from reg2st.models.interface import Inputs, Regression, SectionTensors, Settings, Sizes
+from reg2st.models.interface import Control, Inputs, SectionTensors, Settings, Sizes
 
 if TYPE_CHECKING:
     from sklearn.model_selection import BaseCrossValidator
@@ -20,7 +20,7 @@ class ControlSettings(Settings):
     """No settings."""
 
 
-class TrainMean(Regression):
+class TrainMean(Control):
     """Each gene's mean over all training spots, wherever the spot is.
 
     Its PCC is undefined; its MSE is what every other method is measured by.
@@ -39,7 +39,7 @@ class TrainMean(Regression):
         return self.mean.repeat(section.n_spots, 1)
 
 
-class Brightness(Regression):
+class Brightness(Control):
     """One straight line a gene through the mean grey value of the patch, by least squares.
 
     A patch's brightness falls with the density of its nuclei, so the sign of a gene's slope is
@@ -95,7 +95,7 @@ class RidgeSettings(Settings):
         return alphas
 
 
-class Ridge(Regression):
+class Ridge(Control):
     """Standardised embeddings, principal components, ridge regression with an intercept.
 
     Standardisation and components come from all training spots. The penalty is the one with

@@ -124,6 +124,13 @@ class Regression(Model):
         raise NotImplementedError
 
 
+class Control(Regression):
+    """A regression that shows how little a score takes.
+
+    It is fitted in a moment and needs no accelerator: the controls of a fold share a job.
+    """
+
+
 class Network(Model):
     """A model trained by gradient, one step a section, by the shared loop."""
 

@@ -7,7 +7,7 @@ under patient_out no section of the patient is in training, and it is not availa
 import torch
 from torch import Tensor
 
-from reg2st.models.interface import Regression, SectionTensors, Settings, Sizes
+from reg2st.models.interface import Control, SectionTensors, Settings, Sizes
 from reg2st.registration import predict_from_sisters
 
 
@@ -15,7 +15,7 @@ class SisterSettings(Settings):
     """No settings."""
 
 
-class SisterSection(Regression):
+class SisterSection(Control):
     """Training sections of the same patient, registered by shape, averaged spot by spot.
 
     Predicts NaN where training holds no section of the patient.

@@ -142,7 +142,7 @@ def build_model(
     recipe: Recipe, genes: list[str], embedding: torch.Tensor | None, device: str
 ) -> Model:
     """An untrained model of a run, its weights drawn from the run's seed."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     torch.manual_seed(recipe.seed)
     features = 0 if embedding is None else embedding.shape[1]
     sizes = Sizes(genes=len(genes), features=features)
