@@ -113,7 +113,7 @@ class Hist2ST(Network):
     Settings = Hist2STSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 30,
+            "epochs": 20,
             "learning_rate": 3e-3,
             "patch_kernel_px": 14,
             "channels": 16,

@@ -45,7 +45,7 @@ class HisToGene(Network):
     Settings = HisToGeneSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 100,
+            "epochs": 60,
             "learning_rate": 3e-4,
             "patch_px": 28,
             "width": 512,

@@ -261,8 +261,9 @@ class Reg2ST(Network):
     Settings = Reg2STSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 30,
+            "epochs": 40,
             "learning_rate": 1e-3,
+            "dropout": 0.3,
             "hidden": 64,
             "inner": 256,
             "blocks": 2,
