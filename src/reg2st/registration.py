@@ -116,7 +116,7 @@ def predict_from_sisters(
     Each sister is registered by shape (:func:`register`); a test spot gets the mean of all
     sisters' spots around it, weighted by a Gaussian of half a pitch, and of that the first
     principal components of the sisters' expression. Of the test section only the positions
-    are used.
+    are used; a section of one spot has no shape and gets the sisters' mean.
 
     Args:
         test_xy: positions of the test section's spots, ``[n, 2]``, in any unit.
@@ -137,6 +137,8 @@ def predict_from_sisters(
     test_xy = np.asarray(test_xy, dtype=np.float64)
     expression = [np.asarray(values, dtype=np.float64) for _, values in sisters]
     level = np.mean([values.mean(axis=0) for values in expression], axis=0)
+    if len(test_xy) < 2:
+        return np.tile(level, (len(test_xy), 1))
     centred = np.vstack([values - values.mean(axis=0) for values in expression])
     registered = np.vstack([register(xy, test_xy)(xy) for xy, _ in sisters])
     squared_pitches = cdist(test_xy, registered, "sqeuclidean") / spot_pitch(test_xy) ** 2

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
-from reg2st.models.layers import Dropout, PositionTables, TransformerBlock, ZINBHead, zinb_loss
+from reg2st.models.layers import Dropout, PositionTables, Transformer, ZINBHead, zinb_loss
 from reg2st.models.patches import as_channel_x_y, centre_patches
 from reg2st.targets import size_factors
 
@@ -145,15 +145,13 @@ class Hist2ST(Network):
         )
         self.reduction = nn.Conv2d(channels, reduced, 1)
         self.positions = PositionTables(settings.position_rows, width)
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                width,
-                heads=settings.heads,
-                head_size=settings.head_size,
-                feedforward_width=settings.feedforward_width,
-                dropout=settings.dropout,
-            )
-            for _ in range(settings.transformer_blocks)
+        self.blocks = Transformer(
+            settings.transformer_blocks,
+            width,
+            heads=settings.heads,
+            head_size=settings.head_size,
+            feedforward_width=settings.feedforward_width,
+            dropout=settings.dropout,
         )
         self.graph_layers = nn.ModuleList(
             SAGEConv(width, width, aggr="mean", root_weight=False, bias=False)
@@ -198,9 +196,7 @@ class Hist2ST(Network):
             edge_index: int64 ``[2, e]``.
         """
         textures = torch.stack([self.texture(patches) for patches in passes])
-        feature = textures + self.positions(array_xy)
-        for block in self.blocks:
-            feature = block(feature)
+        feature = self.blocks(textures + self.positions(array_xy))
         depths = []
         for layer in self.graph_layers:
             feature = F.normalize(F.relu(layer(feature, edge_index)), dim=-1)

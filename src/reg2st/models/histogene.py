@@ -6,13 +6,11 @@ gene expression from histology images in tumors. bioRxiv 2021, doi 10.1101/2021.
 
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
-from reg2st.models.layers import Dropout, PositionTables, TransformerBlock
+from reg2st.models.layers import Dropout, PositionTables, Transformer
 from reg2st.models.patches import centre_patches
 
 
@@ -63,15 +61,13 @@ class HisToGene(Network):
         self.patch_projection = nn.Linear(3 * settings.patch_px**2, width)
         self.positions = PositionTables(settings.position_rows, width)
         self.dropout = Dropout(settings.dropout)
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                width,
-                heads=settings.heads,
-                head_size=settings.head_size,
-                feedforward_width=settings.feedforward_width,
-                dropout=settings.dropout,
-            )
-            for _ in range(settings.blocks)
+        self.blocks = Transformer(
+            settings.blocks,
+            width,
+            heads=settings.heads,
+            head_size=settings.head_size,
+            feedforward_width=settings.feedforward_width,
+            dropout=settings.dropout,
         )
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, sizes.genes))
 
@@ -93,15 +89,4 @@ class HisToGene(Network):
         pixels = patches.transpose(1, 2).flatten(1)  # column slowest, channel fastest
         feature = self.patch_projection(pixels) + self.positions(array_xy)
         feature = self.dropout(feature)
-        for block in self.blocks:
-            feature = block(feature)
-        return self.head(feature)
-
-    def losses(self, section: SectionTensors) -> dict[str, Tensor]:
-        return {"mse": F.mse_loss(self(section), section.expression)}
-
-    def optimiser(
-        self, steps_per_epoch: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        adam = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate, fused=True)
-        return adam, torch.optim.lr_scheduler.ConstantLR(adam, factor=1.0)
+        return self.head(self.blocks(feature))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -137,11 +138,18 @@ class Network(Model):
     shuffle_sections: ClassVar[bool] = True
 
     def losses(self, section: SectionTensors) -> dict[str, Tensor]:
-        """Weighted scalar losses of a section by name; the loop minimises their sum."""
-        raise NotImplementedError
+        """Weighted scalar losses of a section by name; the loop minimises their sum.
+
+        Unless a network says otherwise, the mean squared error alone.
+        """
+        return {"mse": F.mse_loss(self(section), section.expression)}
 
     def optimiser(
         self, steps_per_epoch: int
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        """The optimiser and a schedule that the loop advances once a step."""
-        raise NotImplementedError
+        """The optimiser and a schedule that the loop advances once a step.
+
+        Unless a network says otherwise, Adam at a constant rate.
+        """
+        adam = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate, fused=True)
+        return adam, torch.optim.lr_scheduler.ConstantLR(adam, factor=1.0)

@@ -144,6 +144,36 @@ class TransformerBlock(nn.Module):
         return feature + self.feedforward(self.feedforward_norm(feature))
 
 
+class Transformer(nn.Sequential):
+    """Some transformer blocks, one after the other.
+
+    Shapes: ``[..., n, width]`` in and out.
+    """
+
+    def __init__(
+        self,
+        blocks: int,
+        width: int,
+        *,
+        heads: int,
+        head_size: int,
+        feedforward_width: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(
+            *(
+                TransformerBlock(
+                    width,
+                    heads=heads,
+                    head_size=head_size,
+                    feedforward_width=feedforward_width,
+                    dropout=dropout,
+                )
+                for _ in range(blocks)
+            )
+        )
+
+
 class ZINB(NamedTuple):
     """Parameters of a zero-inflated negative binomial, each float32 ``[..., n, G]``.
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
-from reg2st.models.layers import Dropout, PositionTables, TransformerBlock
+from reg2st.models.layers import Dropout, PositionTables, Transformer
 from reg2st.models.patches import as_channel_x_y, centre_patches
 
 LEAKY_SLOPE = 0.01
@@ -182,15 +182,13 @@ class THItoGene(Network):
         )
         self.positions = PositionTables(settings.position_rows, settings.capsule_size)
         width = (settings.capsules + 2) * settings.capsule_size
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                width,
-                heads=settings.heads,
-                head_size=settings.head_size,
-                feedforward_width=settings.feedforward_width,
-                dropout=settings.dropout,
-            )
-            for _ in range(settings.transformer_blocks)
+        self.blocks = Transformer(
+            settings.transformer_blocks,
+            width,
+            heads=settings.heads,
+            head_size=settings.head_size,
+            feedforward_width=settings.feedforward_width,
+            dropout=settings.dropout,
         )
         self.dropout = Dropout(settings.dropout)
         joined = settings.graph_heads * settings.graph_head_size
@@ -231,9 +229,7 @@ class THItoGene(Network):
         """
         capsules = self.capsules(self.maps(patches))
         columns, rows = self.positions.x(array_xy[:, 0]), self.positions.y(array_xy[:, 1])
-        feature = torch.cat([capsules.flatten(1), columns, rows], dim=1)
-        for block in self.blocks:
-            feature = block(feature)
+        feature = self.blocks(torch.cat([capsules.flatten(1), columns, rows], dim=1))
         feature = F.elu(self.near(self.dropout(feature), edge_index))
         feature = F.elu(self.merge(self.dropout(feature), edge_index))
         return self.head(feature)
@@ -241,15 +237,6 @@ class THItoGene(Network):
     def maps(self, patches: Tensor) -> Tensor:
         """Rectified dynamic convolution, ``[n, 3, x, y]`` to ``[n, 16, x / 4, y / 4]``."""
         return F.relu(self.dynamic_convolution(patches))
-
-    def losses(self, section: SectionTensors) -> dict[str, Tensor]:
-        return {"mse": F.mse_loss(self(section), section.expression)}
-
-    def optimiser(
-        self, steps_per_epoch: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        adam = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate, fused=True)
-        return adam, torch.optim.lr_scheduler.ConstantLR(adam, factor=1.0)
 
 
 def start_graph_attention(layer: nn.Module) -> None:
