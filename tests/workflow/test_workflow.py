@@ -88,11 +88,12 @@ def test_a_changed_count_reruns_what_depends_on_it(finished, new_study, tmp_path
 
 def test_a_changed_setting_reruns_that_method_alone(finished, new_study, tmp_path):
     study = new_study(tmp_path / "copy", existing=finished)
-    study.config["methods"]["ridge"] = {"settings": {"components": 8}}
+    study.config["methods"]["reg2st"]["settings"] = {"epochs": 3}
     training = planned_lines(study, "Training")
     assert len(training) == 6
-    assert all(line.startswith("Training ridge") for line in training)
-    assert not {"read_section", "cut_patches", "embed_patches", "select_panel"} & study.planned()
+    assert all(line.startswith("Training reg2st") for line in training)
+    kept = {"read_section", "cut_patches", "embed_patches", "select_panel", "fit_controls"}
+    assert not kept & study.planned()
 
 
 def test_a_killed_training_goes_on_to_the_same_bits(finished, new_study, tmp_path):
