@@ -11,9 +11,12 @@ with job(snakemake.log[0]):
     from reg2st.tables.writers import as_text, write_table
 
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
-    limits = pd.concat([pd.read_csv(path, sep="\t") for path in snakemake.input.limits])
+    limits = pd.concat(
+        [pd.read_csv(path, sep="\t", dtype={"section": str}) for path in snakemake.input.limits]
+    )
     table = comparison(
         scores,
+        variants=scores["variant"].unique(),
         limits=summarise_limits(limits, scores),
         published=pd.read_csv(snakemake.input.published, sep="\t"),
     )

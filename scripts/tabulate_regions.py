@@ -8,6 +8,7 @@ with job(snakemake.log[0]):
     from reg2st.tables.regions import region_table
     from reg2st.tables.writers import write_table
 
-    agreement = pd.concat([pd.read_csv(path, sep="\t") for path in snakemake.input.agreement])
-    table = region_table(agreement)
+    names = {"fold": str, "section": str, "patient": str}
+    agreements = [pd.read_csv(path, sep="\t", dtype=names) for path in snakemake.input.agreement]
+    table = region_table(pd.concat(agreements))
     write_table(table, **dict(snakemake.output.items()))

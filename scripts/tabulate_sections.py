@@ -9,7 +9,13 @@ with job(snakemake.log[0]):
     from reg2st.tables.writers import write_table
 
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
-    limits = pd.concat([pd.read_csv(path, sep="\t") for path in snakemake.input.limits])
+    limits = pd.concat(
+        [pd.read_csv(path, sep="\t", dtype={"section": str}) for path in snakemake.input.limits]
+    )
     by_section = limits.groupby(["dataset", "section", "limit"], as_index=False)["pcc"].mean()
-    table = section_table(scores, limits=by_section.rename(columns={"pcc": "mean_pcc"}))
+    table = section_table(
+        scores,
+        variants=scores["variant"].unique(),
+        limits=by_section.rename(columns={"pcc": "mean_pcc"}),
+    )
     write_table(table, **dict(snakemake.output.items()))

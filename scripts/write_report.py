@@ -22,7 +22,7 @@ with job(snakemake.log[0]):
             [
                 *(sys.executable, "-m", "snakemake", "--snakefile", snakemake.params.snakefile),
                 *("--workflow-profile", "none", "--configfile", str(configfile)),
-                *("--cores", "1", "--nolock", "--report", str(report), "figures_and_tables"),
+                *("--cores", "1", "--nolock", "--report", str(report), snakemake.params.target),
             ],
             check=True,
             stdout=sys.stdout,

@@ -1,11 +1,12 @@
 """Runs: every training that a configuration asks for, expanded by one pure function."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reg2st.config import Dataset
 from reg2st.errors import UserError
+from reg2st.experiments import Experiment, read_experiments
 from reg2st.folds import Fold, assign_folds
 from reg2st.models.interface import Control, Inputs, Network, Settings
 from reg2st.models.registry import method as model_class
@@ -63,20 +64,24 @@ class Run:
 def expand_runs(config: dict[str, Any], datasets: dict[str, Dataset]) -> list[Run]:
     """Every run of a validated configuration, in a fixed order.
 
+    Variants that experiments name are trained on the splits of these experiments only.
+
     Raises:
-        UserError: an unknown method, setting, view or graph, or a split without folds.
+        UserError: an unknown method, variant, setting, view or graph, or a split without folds.
     """
     plans = [
         plan
         for name, settings in config["methods"].items()
         for plan in _variants(config, name, settings)
     ]
+    experiments = read_experiments(config).values()
     return [
         Run(dataset=name, split=split, fold=fold, seed=seed, **plan)
         for name, dataset in datasets.items()
         for split in config["splits"]
         for fold in assign_folds(dataset.sheet, split, dataset.config["exclude"].get(split, ()))
         for plan in plans
+        if split in _splits(plan["method"], plan["variant"], config["splits"], experiments)
         for seed in _seeds(config["seeds"], plan["method"])
     ]
 
@@ -89,6 +94,18 @@ def is_network(method: str) -> bool:
 def is_control(method: str) -> bool:
     """Whether a method is a control, which shares a job with the other controls of its fold."""
     return issubclass(model_class(method), Control)
+
+
+def _splits(
+    method: str, variant: str, splits: Sequence[str], experiments: Iterable[Experiment]
+) -> set[str]:
+    """The splits that a variant is trained on; controls, which share a job, on all."""
+    of_experiments = [
+        experiment.splits
+        for experiment in experiments
+        if experiment.method == method and variant in experiment.variants and not is_control(method)
+    ]
+    return {split for wanted in of_experiments or [splits] for split in wanted}
 
 
 def _seeds(seeds: list[int], method: str) -> list[int]:

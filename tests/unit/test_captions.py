@@ -15,7 +15,12 @@ CAPTION = {
     "presets": ["reg2st: published", "ridge: quick"],
     "seeds": [0, 1],
 }
-WILDCARDS = {"dataset": "her2st", "split": "section_out", "section": "C3"}
+WILDCARDS = {
+    "dataset": "her2st",
+    "split": "section_out",
+    "section": "C3",
+    "experiment": "ablation",
+}
 RESTRICTED = ("spots", "workflow")
 """Captions that do not speak of runs: of raw slides, and of the report as a whole."""
 
@@ -70,3 +75,13 @@ def test_every_caption_that_a_rule_asks_for_exists(root):
 def test_split_is_explained(root, monkeypatch, split, sentence):
     monkeypatch.setitem(WILDCARDS, "split", split)
     assert sentence in " ".join(rendered(captions(root)["section_boxes"]).split())
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sentence"),
+    [("ablation", "without each of its parts"), ("sensitivity", "along one setting at a time")],
+)
+def test_each_experiment_is_told_as_what_it_is(root, monkeypatch, experiment, sentence):
+    monkeypatch.setitem(WILDCARDS, "experiment", experiment)
+    for name in ("experiment_table", "experiment_figure"):
+        assert sentence in " ".join(rendered(captions(root)[name]).split())

@@ -8,6 +8,8 @@ from reg2st.errors import UserError
 from reg2st.runs import Embedding, expand_runs
 from reg2st.sheets import read_sheet
 
+ONE = {"hidden_dim": {"full": 256}}
+
 
 @pytest.fixture
 def paper(root, monkeypatch):
@@ -27,12 +29,14 @@ def test_the_paper_has_every_fold_of_every_method(paper):
         assert counts["her2st", "patient_out", method] == 8
         assert counts["cscc", "section_out", method] == 12
         assert counts["cscc", "patient_out", method] == 4
-    assert len({run.directory for run in runs}) == len(runs) == 56 * len(paper["methods"])
+    trainings = len(paper["methods"]) + len(paper["methods"]["reg2st"]["variants"])
+    assert len({run.directory for run in runs}) == len(runs) == 56 * trainings
 
 
 def test_seeds_repeat_networks_only(paper, root):
     paper["seeds"] = [3, 4]
     paper["methods"] = {name: paper["methods"][name] for name in ("ridge", "reg2st")}
+    del paper["ablation"], paper["sensitivity"]
     sheet = read_sheet(root / "config" / "sections" / "cscc.tsv")
     datasets = {"cscc": Dataset("cscc", sheet, paper["datasets"]["cscc"])}
     seeds = {name: set() for name in paper["methods"]}
@@ -42,6 +46,7 @@ def test_seeds_repeat_networks_only(paper, root):
 
 
 def test_variants_override_settings_and_inputs(paper):
+    del paper["ablation"], paper["sensitivity"]
     wide = [{"encoder": "efficientnet_lite0", "view": "native"}]
     paper["methods"] = {
         "reg2st": {
@@ -61,9 +66,47 @@ def test_variants_override_settings_and_inputs(paper):
     assert runs["other_encoder"].embeddings == (Embedding("efficientnet_lite0", "native"),)
 
 
+def test_variants_run_on_the_splits_of_their_experiments(paper):
+    variants = {name: {} for name in ("without_a_part", "wide", "both", "of_none")}
+    paper["methods"] = {
+        "reg2st": {"preset": "published", "settings": {}, "inputs": {}, "variants": variants}
+    }
+    paper["ablation"] = {
+        "method": "reg2st",
+        "variants": ["without_a_part", "both"],
+        "splits": ["patient_out"],
+    }
+    curve = {"full": 256, "wide": 512, "both": 1024}
+    paper["sensitivity"] = {"method": "reg2st", "curves": {"hidden_dim": curve}}
+    splits = {}
+    for run in expand_runs(paper, read_datasets(paper)):
+        splits.setdefault(run.variant, set()).add(run.split)
+    either = {"section_out", "patient_out"}
+    assert splits == {
+        **{name: either for name in ("full", "wide", "both", "of_none")},
+        "without_a_part": {"patient_out"},
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        (
+            {"ablation": {"variants": ["without_contrastiv"]}},
+            "no 'without_contrastiv'; did you mean 'without_contrastive'?",
+        ),
+        (
+            {"sensitivity": {"curves": {"d": {"wide": 512}}}},
+            "methods.reg2st.variants has no 'wide'",
+        ),
+        ({"ablation": {"method": "reg2nd", "variants": ["full"]}}, "no method 'reg2nd'"),
+        (
+            {
+                "splits": ["section_out"],
+                "ablation": {"variants": ["full"], "splits": ["patient_out"]},
+            },
+            "'patient_out' is not among the study's splits",
+        ),
         ({"methods": {"reg2nd": {}}}, "no method 'reg2nd'; did you mean 'reg2st'?"),
         ({"methods": {"reg2st": {"settings": {"epoch": 1}}}}, "unknown setting 'epoch'"),
         ({"methods": {"reg2st": {"settings": {"epochs": "many"}}}}, "setting 'epochs'"),

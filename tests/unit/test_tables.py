@@ -8,14 +8,13 @@ import pytest
 
 from reg2st.evaluation.aggregate import summarise
 from reg2st.evaluation.statistics import compare
-from reg2st.tables.ablation import ablation
 from reg2st.tables.comparison import comparison
 from reg2st.tables.cost import cost_table, read_run_records
+from reg2st.tables.experiments import ablation, sensitivity
 from reg2st.tables.genes import gene_table
 from reg2st.tables.labels import in_fixed_order, method_label
 from reg2st.tables.regions import region_table
 from reg2st.tables.sections import section_table
-from reg2st.tables.sensitivity import sensitivity
 from reg2st.tables.significance import significance
 from reg2st.tables.writers import (
     Table,
@@ -207,6 +206,9 @@ def test_sections_have_a_column_a_method():
     assert row["Reg2ST"] == f"{0.2 + 0.03 + 0.01:.3f}"
     assert row["Training mean"] == "–"
     assert row["Limit: split half"] == "0.400"
+    mine = table.values.query("section == 'B1' and label == 'Ridge' and split == 'section_out'")
+    assert mine["runs"].item() == "runs/her2st/section_out/ridge/full/fold-B1/seed-*"
+    assert table.values["runs"].iloc[-1] == "limits/her2st/B1.tsv"
 
 
 def test_genes_are_ranked_from_both_ends():
@@ -225,13 +227,17 @@ def test_significance_shows_the_tests():
     assert row["Sections"] == "4"
     assert row["p"] == "0.062"
     assert table.shown[table.shown["Against"] == "Training mean"].iloc[0]["p"] == "–"
+    raw = table.values[table.values["other_method"] == "ridge"].iloc[0]
+    assert raw["runs"] == "runs/her2st/section_out/reg2st/full"
+    assert raw["other_runs"] == "runs/her2st/section_out/ridge/full"
 
 
 def test_regions_average_seeds():
     rows = [("ridge", 0, 0.2), ("ridge", 1, 0.4), ("observed", 0, 0.5)]
     agreements = pd.DataFrame(rows, columns=["method", "seed", "ari"]).assign(
         dataset="her2st",
-        split="section_out",
+        split="patient_out",
+        fold="B",
         section="B1",
         patient="B",
         variant="full",
@@ -243,6 +249,10 @@ def test_regions_average_seeds():
     table = region_table(agreements)
     assert table.shown["Method"].tolist() == ["Observed", "Ridge"]
     assert table.shown["ARI"].tolist() == ["0.500", "0.300"]
+    assert table.values["runs"].tolist() == [
+        "sections/her2st/B1.h5ad",
+        "runs/her2st/patient_out/ridge/full/fold-B/seed-*",
+    ]
 
 
 def run_record(folder, method, seconds, **changes):
@@ -283,7 +293,8 @@ def test_cost_is_the_median_over_runs(tmp_path):
     assert reg2st["Peak device memory, GiB"] == "–"
     assert reg2st["Runs"] == "3"
     assert (ridge["Parameters"], ridge["Epochs"], ridge["Seconds a run"]) == ("–", "–", "1.5")
-    assert table.values["run"].tolist() == [path.parent.as_posix() for path in paths]
+    runs = "runs/her2st/section_out/{}/full/fold-B1/seed-0"
+    assert table.values["runs"].tolist() == [runs.format(path.parts[-3]) for path in paths]
 
 
 @pytest.fixture

@@ -122,23 +122,25 @@ rule draw_expression_level:
         "../../scripts/draw_expression_level.py"
 
 
-rule draw_ablation:
+rule draw_experiment:
     input:
-        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
-        published=f"{PUBLISHED}/ablation.tsv",
+        scores=f"{RESULTS}/scores/{{dataset}}_{{experiment}}.parquet",
+        published=f"{PUBLISHED}/{{experiment}}.tsv",
     output:
-        pdf=f"{RESULTS}/figures/{{dataset}}/ablation/{{split}}.pdf",
+        pdf=f"{RESULTS}/figures/{{dataset}}/{{experiment}}/{{split}}.pdf",
         png=report(
-            f"{RESULTS}/figures/{{dataset}}/ablation/{{split}}.png",
-            caption="../report/ablation_bars.rst",
+            f"{RESULTS}/figures/{{dataset}}/{{experiment}}/{{split}}.png",
+            caption="../report/experiment_figure.rst",
             category="{dataset}",
             subcategory="Experiments",
-            labels={"figure": "ablation", "split": "{split}"},
+            labels={"figure": "{experiment}", "split": "{split}"},
         ),
     log:
-        f"{LOGS}/draw_ablation/{{dataset}}/{{split}}.log",
+        f"{LOGS}/draw_experiment/{{dataset}}/{{experiment}}/{{split}}.log",
     benchmark:
-        f"{LOGS}/draw_ablation/{{dataset}}/{{split}}.tsv"
+        f"{LOGS}/draw_experiment/{{dataset}}/{{experiment}}/{{split}}.tsv"
+    wildcard_constraints:
+        experiment=one_of(EXPERIMENTS),
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -147,43 +149,11 @@ rule draw_ablation:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         caption=CAPTION,
-        ablation=config.get("ablation"),
+        points=points_of,
     message:
-        "Drawing the ablation on {wildcards.dataset}, {wildcards.split}"
+        "Drawing the {wildcards.experiment} on {wildcards.dataset}, {wildcards.split}"
     script:
-        "../../scripts/draw_ablation.py"
-
-
-rule draw_sensitivity:
-    input:
-        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
-        published=f"{PUBLISHED}/sensitivity.tsv",
-    output:
-        pdf=f"{RESULTS}/figures/{{dataset}}/sensitivity/{{split}}.pdf",
-        png=report(
-            f"{RESULTS}/figures/{{dataset}}/sensitivity/{{split}}.png",
-            caption="../report/sensitivity_curves.rst",
-            category="{dataset}",
-            subcategory="Experiments",
-            labels={"figure": "sensitivity", "split": "{split}"},
-        ),
-    log:
-        f"{LOGS}/draw_sensitivity/{{dataset}}/{{split}}.log",
-    benchmark:
-        f"{LOGS}/draw_sensitivity/{{dataset}}/{{split}}.tsv"
-    conda:
-        "../../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
-    params:
-        caption=CAPTION,
-        sensitivity=config.get("sensitivity"),
-    message:
-        "Drawing the sensitivity on {wildcards.dataset}, {wildcards.split}"
-    script:
-        "../../scripts/draw_sensitivity.py"
+        "../../scripts/draw_experiment.py"
 
 
 rule draw_training:

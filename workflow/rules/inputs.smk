@@ -1,9 +1,27 @@
 # Functions that the rules ask for their inputs.
+from reg2st.experiments import read_experiments
+
+EXPERIMENTS = read_experiments(config)
 
 
 def one_of(names):
     """A wildcard constraint that admits these names only."""
     return "|".join(names) or "(?!)"
+
+
+def shown_runs(dataset, experiment=""):
+    """Runs that an experiment sets side by side, or those that the comparison does."""
+    if experiment:
+        shows = EXPERIMENTS[experiment].shows
+        return [run for run in runs_of(dataset) if shows(run.method, run.variant, run.split)]
+    return [
+        run
+        for run in runs_of(dataset)
+        if not any(
+            run.method == each.method and run.variant in each.variants
+            for each in EXPERIMENTS.values()
+        )
+    ]
 
 
 def archive_of(wildcards):
@@ -113,16 +131,28 @@ def comparison_files():
 
 def experiment_files(experiment):
     """Table and figures of an experiment, if the config asks for it."""
-    if experiment not in config:
+    if experiment not in EXPERIMENTS:
         return []
     return [
         f"{RESULTS}/tables/{experiment}.html",
-        *per_split(f"figures/{{dataset}}/{experiment}/{{split}}.png"),
+        *expand(
+            f"{RESULTS}/figures/{{dataset}}/{experiment}/{{split}}.png",
+            dataset=DATASETS,
+            split=EXPERIMENTS[experiment].splits,
+        ),
     ]
+
+
+def points_of(wildcards):
+    """What an experiment varies, as its table and figures ask for it."""
+    block = config[wildcards.experiment]
+    return {key: value for key, value in block.items() if key != "splits"}
 
 
 def show_summary():
     """What a finished run tells: its table, and where the report is."""
-    table, report = Path(RESULTS, "tables/comparison.txt"), Path(RESULTS, "report.html")
-    if table.is_file() and report.is_file():
-        print(table.read_text(), f"Report: {report}", sep="\n")
+    table = Path(RESULTS, "tables/comparison.txt")
+    reports = [Path(RESULTS, f"{name}.html") for name in REPORTS]
+    reports = [report for report in reports if report.is_file()]
+    if table.is_file() and reports:
+        print(table.read_text(), f"Report: {max(reports, key=os.path.getmtime)}", sep="\n")

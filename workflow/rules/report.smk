@@ -24,15 +24,21 @@ rule figures_and_tables:
         per_split("folds/{dataset}/{split}.tsv"),
 
 
+# The target whose files each report holds.
+REPORTS = {"report": "figures_and_tables", "comparison": "comparison"}
+
+
 rule write_report:
     input:
-        rules.figures_and_tables.input,
+        lambda wildcards: getattr(rules, REPORTS[wildcards.report]).input,
     output:
-        f"{RESULTS}/report.html",
+        f"{RESULTS}/{{report}}.html",
     log:
-        f"{LOGS}/write_report.log",
+        f"{LOGS}/write_report/{{report}}.log",
     benchmark:
-        f"{LOGS}/write_report.tsv"
+        f"{LOGS}/write_report/{{report}}.tsv"
+    wildcard_constraints:
+        report=one_of(REPORTS),
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -42,6 +48,7 @@ rule write_report:
     params:
         config=config,
         snakefile=workflow.main_snakefile,
+        target=lambda wildcards: REPORTS[wildcards.report],
     message:
         "Writing the report"
     script:

@@ -4,14 +4,17 @@
 rule collect_scores:
     input:
         lambda wildcards: [
-            f"{RESULTS}/{run.directory}/scores.tsv" for run in runs_of(wildcards.dataset)
+            f"{RESULTS}/{run.directory}/scores.tsv"
+            for run in shown_runs(wildcards.dataset, wildcards.part.lstrip("_"))
         ],
     output:
-        f"{RESULTS}/scores/{{dataset}}.parquet",
+        f"{RESULTS}/scores/{{dataset}}{{part}}.parquet",
     log:
-        f"{LOGS}/collect_scores/{{dataset}}.log",
+        f"{LOGS}/collect_scores/{{dataset}}{{part}}.log",
     benchmark:
-        f"{LOGS}/collect_scores/{{dataset}}.tsv"
+        f"{LOGS}/collect_scores/{{dataset}}{{part}}.tsv"
+    wildcard_constraints:
+        part=f"(_({one_of(EXPERIMENTS)}))?",
     conda:
         "../../envs/report.yaml"
     threads: 1

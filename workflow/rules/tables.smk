@@ -141,7 +141,11 @@ rule tabulate_significance:
 
 rule tabulate_cost:
     input:
-        [f"{RESULTS}/{run.directory}/run.json" for run in RUNS],
+        [
+            f"{RESULTS}/{run.directory}/run.json"
+            for dataset in DATASETS
+            for run in shown_runs(dataset)
+        ],
     output:
         tsv=f"{RESULTS}/tables/cost.tsv",
         markdown=f"{RESULTS}/tables/cost.md",
@@ -205,24 +209,30 @@ rule tabulate_regions:
         "../../scripts/tabulate_regions.py"
 
 
-rule tabulate_ablation:
+rule tabulate_experiment:
     input:
-        scores=expand(f"{RESULTS}/scores/{{dataset}}.parquet", dataset=DATASETS),
-        published=f"{PUBLISHED}/ablation.tsv",
+        scores=expand(
+            f"{RESULTS}/scores/{{dataset}}_{{experiment}}.parquet",
+            dataset=DATASETS,
+            allow_missing=True,
+        ),
+        published=f"{PUBLISHED}/{{experiment}}.tsv",
     output:
-        tsv=f"{RESULTS}/tables/ablation.tsv",
-        markdown=f"{RESULTS}/tables/ablation.md",
-        latex=f"{RESULTS}/tables/ablation.tex",
+        tsv=f"{RESULTS}/tables/{{experiment}}.tsv",
+        markdown=f"{RESULTS}/tables/{{experiment}}.md",
+        latex=f"{RESULTS}/tables/{{experiment}}.tex",
         html=report(
-            f"{RESULTS}/tables/ablation.html",
-            caption="../report/ablation.rst",
+            f"{RESULTS}/tables/{{experiment}}.html",
+            caption="../report/experiment_table.rst",
             category="Tables",
-            labels={"table": "ablation"},
+            labels={"table": "{experiment}"},
         ),
     log:
-        f"{LOGS}/tabulate_ablation.log",
+        f"{LOGS}/tabulate_experiment/{{experiment}}.log",
     benchmark:
-        f"{LOGS}/tabulate_ablation.tsv"
+        f"{LOGS}/tabulate_experiment/{{experiment}}.tsv"
+    wildcard_constraints:
+        experiment=one_of(EXPERIMENTS),
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -231,41 +241,8 @@ rule tabulate_ablation:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         caption=CAPTION,
-        ablation=config.get("ablation"),
+        points=points_of,
     message:
-        "Tabulating the ablation"
+        "Tabulating the {wildcards.experiment}"
     script:
-        "../../scripts/tabulate_ablation.py"
-
-
-rule tabulate_sensitivity:
-    input:
-        scores=expand(f"{RESULTS}/scores/{{dataset}}.parquet", dataset=DATASETS),
-        published=f"{PUBLISHED}/sensitivity.tsv",
-    output:
-        tsv=f"{RESULTS}/tables/sensitivity.tsv",
-        markdown=f"{RESULTS}/tables/sensitivity.md",
-        latex=f"{RESULTS}/tables/sensitivity.tex",
-        html=report(
-            f"{RESULTS}/tables/sensitivity.html",
-            caption="../report/sensitivity.rst",
-            category="Tables",
-            labels={"table": "sensitivity to settings"},
-        ),
-    log:
-        f"{LOGS}/tabulate_sensitivity.log",
-    benchmark:
-        f"{LOGS}/tabulate_sensitivity.tsv"
-    conda:
-        "../../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
-    params:
-        caption=CAPTION,
-        sensitivity=config.get("sensitivity"),
-    message:
-        "Tabulating the sensitivity to settings"
-    script:
-        "../../scripts/tabulate_sensitivity.py"
+        "../../scripts/tabulate_experiment.py"

@@ -18,13 +18,14 @@ def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row for each of ``GROUP``, section, patient and gene: pcc, spearman, mse (means of
-        the seeds in which they are defined, NaN where none is), n_spots, n_expressing,
-        mean_expression and n_seeds.
+        the seeds in which they are defined, NaN where none is), fold (which tested the section),
+        n_spots, n_expressing, mean_expression and n_seeds.
     """
     return (
         scores.groupby([*GROUP, "section", "patient", "gene"], sort=False, observed=True)
         .agg(
             **{metric: (metric, "mean") for metric in METRICS},
+            fold=("fold", "first"),
             n_spots=("n_spots", "first"),
             n_expressing=("n_expressing", "first"),
             mean_expression=("mean_expression", "first"),
@@ -40,7 +41,7 @@ def per_section(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row for each of ``GROUP``, section and patient: mean_pcc, median_pcc, mean_spearman
         and mean_mse over the genes where they are defined, n_genes, n_undefined (genes without
-        a PCC), n_spots and n_seeds.
+        a PCC), fold, n_spots and n_seeds.
     """
     return (
         over_seeds(scores)
@@ -53,6 +54,7 @@ def per_section(scores: pd.DataFrame) -> pd.DataFrame:
             mean_mse=("mse", "mean"),
             n_genes=("gene", "size"),
             n_undefined=("undefined", "sum"),
+            fold=("fold", "first"),
             n_spots=("n_spots", "first"),
             n_seeds=("n_seeds", "max"),
         )

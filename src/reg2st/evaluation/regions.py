@@ -1,10 +1,18 @@
 """Agreement of clusters of predicted expression with the pathologist's regions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from reg2st.sections import load_section_arrays
+from reg2st.targets import log_expression
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COMPONENTS = 20
 """Principal components that are clustered."""
@@ -75,3 +83,41 @@ def region_agreement(
         n_labelled=int(labelled.sum()),
         n_unlabelled=int((~labelled).sum()),
     )
+
+
+def section_agreements(
+    section: str | os.PathLike,
+    runs: Sequence[Mapping[str, str | int]],
+    predictions: Sequence[str | os.PathLike],
+) -> "pd.DataFrame":
+    """Agreement of every run that tested a section, and of the observed expression.
+
+    Args:
+        section: section file with labels.
+        runs: the columns that identify each run.
+        predictions: the prediction file of each run.
+
+    Returns:
+        A row a run: its columns, section, patient and those of :class:`RegionAgreement`. For each
+        fold there is a row of the method ``observed`` besides: the observed expression of the
+        same panel, clustered alike.
+    """
+    import anndata
+    import pandas as pd
+
+    arrays = load_section_arrays(section)
+    place = {"section": arrays.name, "patient": arrays.patient}
+    observed: dict[tuple, dict] = {}
+    rows = []
+    for key, path in zip(runs, predictions, strict=True):
+        table = anndata.read_h5ad(path)
+        fold = (key["split"], key["fold"])
+        if fold not in observed:
+            counts = load_section_arrays(section, list(table.var_names)).counts
+            agreement = region_agreement(log_expression(counts), arrays.labels)
+            name = {"method": "observed", "variant": "full", "preset": "published", "seed": 0}
+            observed[fold] = {**key, **name, **place, **asdict(agreement)}
+        predicted = table.X[(table.obs["section"] == arrays.name).to_numpy()]
+        agreement = region_agreement(predicted, arrays.labels)
+        rows.append({**key, **place, **asdict(agreement)})
+    return pd.DataFrame([*observed.values(), *rows])

@@ -20,7 +20,7 @@ from reg2st.figures.style import (
     styled,
     wrapped,
 )
-from reg2st.tables.ablation import ablation_values
+from reg2st.tables.experiments import ablation_values
 from reg2st.tables.labels import variant_label
 
 LABEL_CHARACTERS = 24
@@ -42,7 +42,7 @@ def ablation_bars(
         split: the split to draw; published bars stand beside section_out only.
         variants: in the order wanted, from the top; the full method is drawn first.
         method: whose variants.
-        published: as for :func:`reg2st.tables.ablation.ablation`.
+        published: as for :func:`reg2st.tables.experiments.ablation`.
     """
     mine = scores[scores["split"] == split]
     values = ablation_values(mine, variants, method, published)

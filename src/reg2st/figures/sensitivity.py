@@ -14,7 +14,7 @@ from reg2st.figures.style import (
     place_title,
     styled,
 )
-from reg2st.tables.sensitivity import Curves, sensitivity_values
+from reg2st.tables.experiments import Curves, sensitivity_values
 
 STATISTICS = {"mean": ("o", "-"), "median": ("s", "--")}
 
@@ -33,9 +33,9 @@ def sensitivity_curves(
     Args:
         scores: tidy scores of one dataset.
         split: the split to draw; published curves stand beside section_out only.
-        curves: as for :func:`reg2st.tables.sensitivity.sensitivity`.
+        curves: as for :func:`reg2st.tables.experiments.sensitivity`.
         method: whose settings.
-        published: as for :func:`reg2st.tables.sensitivity.sensitivity`.
+        published: as for :func:`reg2st.tables.experiments.sensitivity`.
     """
     mine = scores[scores["split"] == split]
     values = sensitivity_values(mine, curves, method, published)

@@ -4,20 +4,20 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from reg2st.evaluation.aggregate import GROUP, summarise
+from reg2st.evaluation.aggregate import summarise
 from reg2st.tables.labels import SOURCE_LABELS, in_fixed_order, method_label, split_label
+from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import (
-    MISSING,
+    COUNTS,
     Table,
-    interval,
+    counts,
+    intervals,
     number,
     percent,
-    whole,
     without_repeats,
 )
 
 TITLE = "Correlation of predicted with observed expression"
-COUNTS = "Sections / patients / genes / seeds"
 BRIEF = (
     "Dataset",
     "Split",
@@ -28,7 +28,6 @@ BRIEF = (
     "Median PCC",
     "Undefined",
 )
-RUNS = "runs/{dataset}/{split}/{method}/{variant}"
 
 
 def comparison(
@@ -52,7 +51,7 @@ def comparison(
     Returns:
         ``values`` has the columns of :func:`reg2st.evaluation.aggregate.summarise`, kind
         (method, published or limit), source, share (of the first limit) and runs (folder of the
-        runs behind the row).
+        runs, or of the limits' files, behind the row).
     """
     chosen = scores[scores["variant"].isin(variants)]
     ours = summarise(chosen).assign(kind="method", source="")
@@ -60,7 +59,9 @@ def comparison(
     rows = [in_fixed_order(pd.concat([ours, _published_rows(published, ours)], ignore_index=True))]
     if limits is not None:
         rows.append(
-            limits.rename(columns={"limit": "method", "definition": "source"}).assign(kind="limit")
+            limits.rename(columns={"limit": "method", "definition": "source"}).assign(
+                kind="limit", runs="limits/" + limits["dataset"]
+            )
         )
     values = pd.concat(rows, ignore_index=True)
     values["share"] = _shares(values)
@@ -111,27 +112,6 @@ def _shown(values: pd.DataFrame) -> pd.DataFrame:
     if values["share"].isna().all():
         shown = shown.drop(columns="Share of limit")
     return without_repeats(shown, ["Dataset", "Split"])
-
-
-def run_folders(values: pd.DataFrame) -> list[str]:
-    """The folder, below the study's results, of the runs behind each row."""
-    return [RUNS.format(**row) for row in values[GROUP].to_dict("records")]
-
-
-def counts(values: pd.DataFrame, *columns: str) -> list[str]:
-    """Whole numbers of some columns, side by side."""
-    return [
-        MISSING if row.isna().any() else " / ".join(map(whole, row))
-        for _, row in values[list(columns)].iterrows()
-    ]
-
-
-def intervals(values: pd.DataFrame, unit: str) -> list[str]:
-    """The intervals over patients or sections as text."""
-    return [
-        interval(low, high)
-        for low, high in zip(values[f"{unit}_low"], values[f"{unit}_high"], strict=True)
-    ]
 
 
 def _row_label(row: tuple) -> str:

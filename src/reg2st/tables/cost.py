@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import MISSING, Table, number, whole, without_repeats
 
 KEYS = ["dataset", "split", "method", "variant", "preset", "device", "threads"]
@@ -15,7 +16,7 @@ GIB = 2**30
 
 
 def read_run_records(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
-    """One row a ``run.json``: key, what it cost, where it ran, and its folder."""
+    """One row a ``run.json``: key, what it cost, where it ran, and its folder (runs)."""
     rows = []
     for path in map(Path, paths):
         record = json.loads(path.read_text())
@@ -28,10 +29,10 @@ def read_run_records(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
                 "peak_memory_gib": record["peak_memory_bytes"] / GIB,
                 "peak_device_memory_gib": record["peak_device_memory_bytes"] / GIB,
                 "training_spots": record["training_spots"],
-                "run": path.parent.as_posix(),
             }
         )
-    return pd.DataFrame(rows)
+    records = pd.DataFrame(rows)
+    return records.assign(runs=run_folders(records))
 
 
 def cost_table(records: pd.DataFrame) -> Table:
@@ -44,7 +45,7 @@ def cost_table(records: pd.DataFrame) -> Table:
         ``values`` holds every run; ``shown`` the medians.
     """
     medians = records.groupby(KEYS, sort=False, dropna=False).agg(
-        runs=("run", "size"),
+        runs=("runs", "size"),
         parameters=("parameters", "median"),
         epochs=("epochs", "median"),
         seconds_training=("seconds_training", "median"),

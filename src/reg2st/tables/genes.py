@@ -5,8 +5,8 @@ from collections.abc import Collection
 import pandas as pd
 
 from reg2st.evaluation.aggregate import GROUP, per_gene
-from reg2st.tables.comparison import run_folders
 from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import Table, number, percent, whole, without_repeats
 
 

@@ -1,8 +1,10 @@
 """The table of agreement with the pathologist's regions."""
 
+import numpy as np
 import pandas as pd
 
 from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import Table, number, whole, without_repeats
 
 
@@ -10,11 +12,16 @@ def region_table(agreements: pd.DataFrame) -> Table:
     """ARI and NMI of clusters of predicted expression with labelled regions, by section.
 
     Args:
-        agreements: columns dataset, split, section, patient, method, variant, preset, seed, ari,
-            nmi, n_labelled, n_regions (:func:`reg2st.evaluation.regions.region_agreement`); the
-            method ``observed`` is the observed expression, clustered alike. Seeds are averaged.
+        agreements: columns dataset, split, fold, section, patient, method, variant, preset,
+            seed, ari, nmi, n_labelled, n_regions
+            (:func:`reg2st.evaluation.regions.region_agreement`); the method ``observed`` is the
+            observed expression, clustered alike. Seeds are averaged.
+
+    Returns:
+        ``values`` has the means over seeds, and runs; for the observed expression that is the
+        section's file.
     """
-    keys = ["dataset", "split", "section", "patient", "method", "variant", "preset"]
+    keys = ["dataset", "split", "fold", "section", "patient", "method", "variant", "preset"]
     values = agreements.groupby(keys, sort=False, as_index=False).agg(
         ari=("ari", "mean"),
         nmi=("nmi", "mean"),
@@ -27,6 +34,8 @@ def region_table(agreements: pd.DataFrame) -> Table:
         for _, rows in values.groupby(["dataset", "split", "section"], sort=False)
     ]
     values = pd.concat(parts, ignore_index=True)
+    observed = "sections/" + values["dataset"] + "/" + values["section"] + ".h5ad"
+    values["runs"] = np.where(values["method"] == "observed", observed, run_folders(values))
     shown = pd.DataFrame(
         {
             "Dataset": values["dataset"],

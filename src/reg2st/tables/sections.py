@@ -5,8 +5,8 @@ from collections.abc import Collection
 import pandas as pd
 
 from reg2st.evaluation.aggregate import GROUP, per_section
-from reg2st.tables.comparison import run_folders
 from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import Table, number, whole, without_repeats
 
 
@@ -26,7 +26,8 @@ def section_table(
 
     Returns:
         ``values`` has a row a method and section, with the columns of
-        :func:`reg2st.evaluation.aggregate.per_section` and runs; and the limits' rows.
+        :func:`reg2st.evaluation.aggregate.per_section` and runs; and the limits' rows, with
+        their file in the place of the runs.
     """
     chosen = scores[scores["variant"].isin(variants)]
     values = per_section(chosen)
@@ -53,7 +54,9 @@ def section_table(
             shown[f"Limit: {name.replace('_', ' ')}"] = (
                 reachable.reindex(places.droplevel("split")).map(number).to_numpy()
             )
-        values = pd.concat([values, limits.rename(columns={"limit": "label"})], ignore_index=True)
+        files = "limits/" + limits["dataset"] + "/" + limits["section"] + ".tsv"
+        limits = limits.rename(columns={"limit": "label"}).assign(runs=files)
+        values = pd.concat([values, limits], ignore_index=True)
     notes = ("Mean PCC over the genes of a section, seeds averaged; undefined genes left out.",)
     shown = without_repeats(shown, ["Dataset", "Split"])
     return Table("per_section", "Mean PCC of every section", values, shown, notes)

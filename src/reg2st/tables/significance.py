@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from reg2st.tables.comparison import intervals
 from reg2st.tables.labels import method_label, method_order, split_label
-from reg2st.tables.writers import Table, number, signed, whole, without_repeats
+from reg2st.tables.provenance import run_folders
+from reg2st.tables.writers import Table, intervals, number, signed, whole, without_repeats
 
 
 def significance(comparisons: pd.DataFrame) -> Table:
@@ -12,8 +12,13 @@ def significance(comparisons: pd.DataFrame) -> Table:
 
     Args:
         comparisons: rows of :func:`reg2st.evaluation.statistics.compare`, of any datasets.
+
+    Returns:
+        ``values`` has their columns, runs and other_runs (folders of the runs behind each side).
     """
     values = in_order_of_others(comparisons)
+    values["runs"] = run_folders(values)
+    values["other_runs"] = run_folders(values, "other_")
     shown = pd.DataFrame(
         {
             "Dataset": values["dataset"],

@@ -10,6 +10,7 @@ from tabulate import tabulate
 from reg2st.files import written_whole
 
 MISSING = "–"
+COUNTS = "Sections / patients / genes / seeds"
 
 PAGE_STYLE = """
 body { font: 14px/1.4 Arial, "DejaVu Sans", sans-serif; margin: 1.5em; color: #222; }
@@ -122,6 +123,22 @@ def interval(low: float, high: float, decimals: int = 3) -> str:
 def percent(fraction: float) -> str:
     """A fraction in percent, or a dash where there is none."""
     return MISSING if pd.isna(fraction) else f"{100 * fraction:.0f} %"
+
+
+def counts(values: pd.DataFrame, *columns: str) -> list[str]:
+    """Whole numbers of some columns, side by side."""
+    return [
+        MISSING if row.isna().any() else " / ".join(map(whole, row))
+        for _, row in values[list(columns)].iterrows()
+    ]
+
+
+def intervals(values: pd.DataFrame, unit: str) -> list[str]:
+    """The intervals over patients or sections as text."""
+    return [
+        interval(low, high)
+        for low, high in zip(values[f"{unit}_low"], values[f"{unit}_high"], strict=True)
+    ]
 
 
 def without_repeats(shown: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -1,0 +1,19 @@
+"""Draw variants of a method, beside the published numbers."""
+
+from reg2st.jobs import job
+
+with job(snakemake.log[0]):
+    import pandas as pd
+
+    from reg2st.figures.ablation import ablation_bars
+    from reg2st.figures.sensitivity import sensitivity_curves
+    from reg2st.figures.style import save
+
+    drawings = {"ablation": ablation_bars, "sensitivity": sensitivity_curves}
+    figure = drawings[snakemake.wildcards.experiment](
+        pd.read_parquet(snakemake.input.scores),
+        split=snakemake.wildcards.split,
+        published=pd.read_csv(snakemake.input.published, sep="\t"),
+        **snakemake.params.points,
+    )
+    save(figure, *snakemake.output)
