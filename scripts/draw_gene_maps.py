@@ -17,4 +17,5 @@ with job(snakemake.log[0]):
     )
     runs = [tuple(run) for run in snakemake.params.runs]
     predictions = dict(zip(runs, snakemake.input.predictions, strict=True))
-    save(gene_maps(snakemake.input.section, predictions, genes), *snakemake.output)
+    figure = gene_maps(snakemake.input.section, predictions, genes, split=snakemake.wildcards.split)
+    save(figure, *snakemake.output)

@@ -7,9 +7,12 @@ with job(snakemake.log[0]):
 
     from reg2st.figures.style import save
     from reg2st.figures.training_curves import training_curves
+    from reg2st.tables.labels import split_label
 
     histories = defaultdict(list)
     for run, path in zip(snakemake.params.runs, snakemake.input.histories, strict=True):
         histories[tuple(run)].append(path)
-    title = f"{snakemake.wildcards.dataset}, {snakemake.wildcards.split}"
+    dataset, split = snakemake.wildcards.dataset, snakemake.wildcards.split
+    tested = snakemake.params.caption["tested"][dataset][split]
+    title = f"{dataset}, {split_label(split)}: {tested} held out in turn"
     save(training_curves(title, histories), *snakemake.output)

@@ -14,6 +14,12 @@ CAPTION = {
     "panels": {"her2st": "resources/panels/her2st_785.txt"},
     "presets": ["reg2st: published", "ridge: quick"],
     "seeds": [0, 1],
+    "tested": {
+        "her2st": {
+            "section_out": "32 sections of 7 patients",
+            "patient_out": "36 sections of 8 patients",
+        }
+    },
 }
 WILDCARDS = {
     "dataset": "her2st",
@@ -50,7 +56,7 @@ def test_captions_render(root):
         assert "<p>" in body, name
 
 
-def test_captions_name_runs_encoder_and_what_was_not_done(root):
+def test_captions_name_runs_encoder_n_and_what_was_not_done(root):
     for name, text in captions(root).items():
         body = rendered(text)
         if name in RESTRICTED:
@@ -58,6 +64,7 @@ def test_captions_name_runs_encoder_and_what_was_not_done(root):
         assert "results/her2st_six/runs" in body, name
         assert "efficientnet_lite0 (native)" in body, name
         assert "Not done:" in body, name
+        assert "32 sections of 7 patients" in body, name
 
 
 def test_every_caption_that_a_rule_asks_for_exists(root):

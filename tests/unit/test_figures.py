@@ -230,7 +230,7 @@ def test_training_curves(tmp_path, scale):
         history["loss_total"] = history.filter(like="loss_").sum(axis=1)
         history.to_csv(tmp_path / f"{method}.tsv", sep="\t", index=False)
         histories[method, "full", "quick"] = [tmp_path / f"{method}.tsv"] * 2
-    figure = training_curves("her2st, section out", histories)
+    figure = training_curves("her2st, section out: 32 sections of 7 patients", histories)
     assert_readable(figure)
     titles = [axes.get_title(loc="left").split(" ")[0] for axes in figure.axes]
     assert titles == ["HisToGene", "Hist2ST", "THItoGene", "Reg2ST"]
@@ -298,7 +298,7 @@ def test_gene_maps(tmp_path, n_methods):
     predictions = {
         (name, "full", "quick"): prediction_file(tmp_path, section, name, 0.1)[0] for name in names
     }
-    figure = gene_maps(section, predictions, GENES)
+    figure = gene_maps(section, predictions, GENES, split="section_out")
     assert_readable(figure)
     names = [axes.get_ylabel().replace("\n", "") for axes in figure.axes if axes.get_ylabel()]
     assert names == GENES
@@ -308,7 +308,9 @@ def test_gene_maps(tmp_path, n_methods):
 def test_gene_maps_show_each_methods_pcc_and_values(tmp_path):
     section = section_file(tmp_path)
     path, predicted = prediction_file(tmp_path, section, "reg2st", 0.3)
-    figure = gene_maps(section, {("reg2st", "full", "published"): path}, ["SCD", "CONSTANT"])
+    figure = gene_maps(
+        section, {("reg2st", "full", "published"): path}, ["SCD", "CONSTANT"], split="patient_out"
+    )
     observed = log_expression(load_section_arrays(section, GENES).counts)
     pcc = pearson(observed, predicted)[1]
     _, observed_map, predicted_map, _, constant, _, _ = figure.axes
@@ -324,31 +326,49 @@ def test_gene_maps_show_each_methods_pcc_and_values(tmp_path):
 def test_gene_maps_of_unknown_pixel_size_have_no_scale_bar(tmp_path):
     section = section_file(tmp_path, um_per_px=None)
     path, _ = prediction_file(tmp_path, section, "reg2st", 0.3)
-    figure = gene_maps(section, {("reg2st", "full", "published"): path}, ["SCD"])
+    figure = gene_maps(
+        section, {("reg2st", "full", "published"): path}, ["SCD"], split="patient_out"
+    )
     assert not any("µm" in axes.get_xlabel() for axes in figure.axes)
 
 
-def test_gene_maps_of_a_method_without_prediction_are_blank(tmp_path):
+@pytest.mark.parametrize("noise", [np.nan, 0.3])
+def test_gene_maps_leave_out_methods_that_predict_nothing(tmp_path, noise):
     section = section_file(tmp_path)
-    path, _ = prediction_file(tmp_path, section, "sister_section", np.nan)
-    figure = gene_maps(section, {("sister_section", "full", "published"): path}, ["SCD"])
+    path, _ = prediction_file(tmp_path, section, "sister_section", noise)
+    other, _ = prediction_file(tmp_path, section, "ridge", 0.3)
+    predictions = {
+        ("sister_section", "full", "published"): path,
+        ("ridge", "full", "published"): other,
+    }
+    figure = gene_maps(section, predictions, ["SCD", "FN1"], split="section_out")
     assert_readable(figure)
-    blank = figure.axes[2]
-    assert blank.get_title(loc="center") == "Sister section\nno PCC\nSD –"
-    assert np.ma.getmaskarray(np.ma.masked_invalid(blank.collections[0].get_array())).all()
+    titles = " ".join(axes.get_title(loc="center") for axes in figure.axes)
+    assert "Ridge" in titles
+    assert ("Sister section" in titles) is (noise == 0.3)
+
+
+def test_gene_maps_draw_a_gene_that_one_method_predicts_as_constant(tmp_path):
+    section = section_file(tmp_path)
+    path, _ = prediction_file(tmp_path, section, "ridge", 0.0)
+    predictions = {("ridge", "full", "published"): path}
+    figure = gene_maps(section, predictions, ["SCD", "CONSTANT"], split="section_out")
+    blank = figure.axes[5]
+    assert blank.get_title(loc="center") == "no PCC\nSD 0.00"
+    assert not blank.collections[0].get_array().any()
 
 
 def test_gene_maps_refuse_to_draw_nothing(tmp_path):
     section = section_file(tmp_path)
     with pytest.raises(UserError, match=r"no gene to map on .*S1\.h5ad"):
-        gene_maps(section, {}, [])
+        gene_maps(section, {}, [], split="section_out")
 
 
 def test_gene_maps_refuse_an_unpredicted_gene(tmp_path):
     section = section_file(tmp_path)
     path, _ = prediction_file(tmp_path, section, "reg2st", 0.3)
     with pytest.raises(UserError, match="'FN2' was not predicted; did you mean 'FN1'"):
-        gene_maps(section, {("reg2st", "full", "published"): path}, ["FN2"])
+        gene_maps(section, {("reg2st", "full", "published"): path}, ["FN2"], split="patient_out")
 
 
 def test_gene_maps_refuse_predictions_of_other_sections(tmp_path):
@@ -357,7 +377,7 @@ def test_gene_maps_refuse_predictions_of_other_sections(tmp_path):
     predictions = anndata.read_h5ad(path)
     predictions[predictions.obs["section"] == "S0"].copy().write_h5ad(path)
     with pytest.raises(UserError, match="no prediction of spot 0x0 of section S1"):
-        gene_maps(section, {("reg2st", "full", "published"): path}, ["FN1"])
+        gene_maps(section, {("reg2st", "full", "published"): path}, ["FN1"], split="patient_out")
 
 
 def test_genes_to_map():

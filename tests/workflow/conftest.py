@@ -20,7 +20,15 @@ TINY = {
         }
     },
     "inputs": {"embeddings": [{"encoder": "efficientnet_lite0"}]},
-    "methods": {"ridge": {}, "reg2st": {"preset": "quick"}},
+    "methods": {
+        "ridge": {},
+        "reg2st": {
+            "preset": "quick",
+            "variants": {"without_contrastive": {"contrastive": False}, "wide": {"hidden": 128}},
+        },
+    },
+    "ablation": {"variants": ["without_contrastive"], "splits": ["patient_out"]},
+    "sensitivity": {"curves": {"hidden_dim": {"full": 64, "wide": 128}}, "splits": ["patient_out"]},
 }
 
 
@@ -84,3 +92,13 @@ def new_study(root):
 def study(new_study, tmp_path) -> Study:
     """A study in an empty folder."""
     return new_study(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(new_study, tmp_path_factory) -> Study:
+    """A study that ran to its end on two cores; tests must leave it as it is."""
+    study = new_study(tmp_path_factory.mktemp("finished"))
+    done = study.run(cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    study.output = done.stdout
+    return study

@@ -25,16 +25,6 @@ def planned_lines(study, verb: str) -> list[str]:
     return re.findall(rf"^Job \d+: ({verb} .*)$", done.stdout + done.stderr, flags=re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def finished(new_study, tmp_path_factory):
-    """A study that ran to its end on two cores."""
-    study = new_study(tmp_path_factory.mktemp("finished"))
-    done = study.run(cores=2)
-    assert done.returncode == 0, done.stdout + done.stderr
-    study.output = done.stdout
-    return study
-
-
 def test_it_ends_with_table_figures_and_report(finished):
     assert "Report: results/tiny/report.html" in finished.output
     assert "Reg2ST (quick)" in finished.output
@@ -44,6 +34,7 @@ def test_it_ends_with_table_figures_and_report(finished):
     assert "comparison of the methods" in (finished.results / "report.html").read_text()
     figures = {path.parent.name for path in (finished.results / "figures").rglob("*.png")}
     assert {"section_boxes", "wilcoxon", "expression_level", "training", "spots"} <= figures
+    assert {"ablation", "sensitivity"} <= figures
     assert len(list((finished.results / "figures").rglob("gene_maps/**/*.png"))) == 4
 
 
@@ -53,7 +44,8 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 def test_every_run_says_how_it_was_made(finished):
     records = [json.loads(path.read_text()) for path in finished.results.glob("runs/**/run.json")]
-    assert len(records) == 2 * (4 + 2)
+    full, variants_on_patient_out = 2 * (4 + 2), 2 * 2
+    assert len(records) == full + variants_on_patient_out
     for record in records:
         assert record["settings"]
         assert record["versions"]["torch"]
@@ -159,6 +151,7 @@ def test_the_paper_is_planned(study, root):
     assert int(counts["read_section"]) == 48
     networks = {"reg2st", "histogene", "hist2st", "thitogene"}
     assert networks < set(study.config["methods"])
-    assert int(counts["train_model"]) == 56 * len(networks)
+    variants = study.config["methods"]["reg2st"]["variants"]
+    assert int(counts["train_model"]) == 56 * (len(networks) + len(variants))
     assert int(counts["fit_controls"]) == 56
     assert seconds < 20, "4 s on an idle machine"

@@ -141,6 +141,14 @@ def plain_run(run, sections):
     }
 
 
+def tested_in(dataset, split):
+    """How many sections and patients a split tests, in words."""
+    runs = [run for run in runs_of(dataset) if run.split == split]
+    sections = {section for run in runs for section in run.fold.test}
+    patients = DATASETS[dataset].sheet.loc[sorted(sections), "patient"].nunique()
+    return f"{len(sections)} sections of {patients} patients"
+
+
 def caption():
     """What every caption says of the study, as plain values."""
     return {
@@ -155,6 +163,9 @@ def caption():
         },
         "presets": sorted({f"{run.method}: {run.preset}" for run in RUNS}),
         "seeds": config["seeds"],
+        "tested": {
+            name: {split: tested_in(name, split) for split in config["splits"]} for name in DATASETS
+        },
     }
 
 

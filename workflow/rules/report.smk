@@ -1,4 +1,5 @@
 # What a study ends with: every figure and table, and the report that holds them.
+report: "../report/workflow.rst"
 
 
 rule comparison:

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from reg2st.evaluation.aggregate import per_gene
 from reg2st.figures.style import (
+    DARK,
     GREY,
     PAGE_IN,
     legend_above,
@@ -18,10 +19,11 @@ from reg2st.figures.style import (
     place_title,
     styled,
 )
-from reg2st.tables.labels import in_fixed_order, method_label
+from reg2st.tables.labels import counted, in_fixed_order, method_label
 
 BINS = 10
 MARKERS = "os^Dv<>pPX*h"
+LOOK = {"markersize": 3.8, "markeredgecolor": DARK, "markeredgewidth": 0.4}
 
 
 @styled
@@ -46,19 +48,20 @@ def expression_level(
     marker = {key: MARKERS[rank % len(MARKERS)] for rank, key in enumerate(keys)}
     figure = new_figure(PAGE_IN, 2.7)
     panels = figure.subplots(1, 2, sharey=True)
+    a_bin = f"{counted(round(mine['gene'].nunique() / BINS), 'gene')} a bin"
     labels = {
-        "mean_expression": "Mean of log10(1 + 10⁴ c / Σc)",
-        "expressing": "Spots that express the gene, %",
+        "mean_expression": f"Mean of log10(1 + 10⁴ c / Σc), {a_bin}",
+        "expressing": f"Spots that express the gene, %, {a_bin}",
     }
     by_method = dict(iter(genes.groupby(["method", "variant", "preset"])))
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for key in keys:
             places, means = _binned(by_method[key], column)
-            axes.plot(places, means, marker=marker[key], color=colours[key], markersize=3.5)
+            axes.plot(places, means, marker=marker[key], color=colours[key], **LOOK)
         axes.axhline(0, color=GREY, linewidth=0.6, zorder=0)
         axes.set_xlabel(label)
     panels[0].set_ylabel("Mean PCC of a bin's genes")
-    entries = [Line2D([], [], color=colours[key], marker=marker[key]) for key in keys]
+    entries = [Line2D([], [], color=colours[key], marker=marker[key], **LOOK) for key in keys]
     title = place_title(mine, split)
     legend_above(figure, title, entries, [method_label(*key) for key in keys], line_width_em=2.0)
     return figure

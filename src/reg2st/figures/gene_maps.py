@@ -24,11 +24,12 @@ from reg2st.figures.style import (
     MethodKey,
     new_figure,
     styled,
+    title_above,
     wrapped,
 )
 from reg2st.names import closest
 from reg2st.sections import SectionArrays, load_section_arrays, load_thumbnail
-from reg2st.tables.labels import in_fixed_order, method_label
+from reg2st.tables.labels import counted, in_fixed_order, method_label, split_label
 from reg2st.tables.writers import number
 from reg2st.targets import log_expression
 
@@ -45,6 +46,8 @@ def gene_maps(
     section: str | os.PathLike,
     predictions: Mapping[MethodKey, str | os.PathLike],
     genes: Sequence[str],
+    *,
+    split: str,
 ) -> Figure:
     """A row a gene: the slide, the observed expression, and each method's prediction.
 
@@ -52,13 +55,15 @@ def gene_maps(
     colour scale: PCC compares patterns, and predictions vary far less than observations, which
     one scale in raw units would show as blank maps. Each title gives the SD before that, in
     log10(1 + 1e4 c / sum c), and the PCC of a prediction. Spots are discs at their place on the
-    slide, as wide as the array's pitch so that their colour can be seen in print.
+    slide, as wide as the array's pitch so that their colour can be seen in print. A method whose
+    predictions of all these genes are constant or undefined is not drawn.
 
     Args:
         section: section file.
         predictions: prediction file of a run that tested the section, by method, variant and
             preset.
         genes: genes to draw, of the predicted panel.
+        split: how the section was held out.
 
     Raises:
         UserError: no gene is given, a gene was not predicted, or a file holds no prediction of
@@ -76,7 +81,11 @@ def gene_maps(
     observed = load_section_arrays(section, panel)
     columns = [panel.index(gene) for gene in genes]
     truth = log_expression(observed.counts)[:, columns]
-    maps = {"Observed": truth} | {name: values[:, columns] for name, values in predicted.items()}
+    maps = {"Observed": truth}
+    for name, values in predicted.items():
+        chosen = values[:, columns]
+        if not (is_constant(chosen) | np.isnan(chosen).any(axis=0)).all():
+            maps[name] = chosen
 
     frame = _frame(observed)
     panel_in = (PAGE_IN - 0.3) / (len(maps) + 1)
@@ -85,11 +94,10 @@ def gene_maps(
     header_in = LINE_IN * max(header.count("\n") for header in headers)
     row_in = min(panel_in * frame.height / frame.width, TALLEST_IN) + 3 * LINE_IN
     figure = new_figure(PAGE_IN, 0.95 + header_in + row_in * len(genes))
-    figure.suptitle(
-        f"{observed.dataset}, section {observed.name} of patient {observed.patient}: "
-        f"{len(observed.barcodes)} spots",
-        x=0.01,
-        ha="left",
+    title_above(
+        figure,
+        f"{observed.dataset}, {split_label(split)}: section {observed.name} of patient "
+        f"{observed.patient}, {counted(len(observed.barcodes), 'spot')}",
     )
     panels = figure.subplots(len(genes), len(maps) + 1, squeeze=False)
     scale = Normalize(-LIMIT_SD, LIMIT_SD)

@@ -21,7 +21,7 @@ from reg2st.figures.style import (
     styled,
     wrapped,
 )
-from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.labels import counted, in_fixed_order, method_label, split_label
 
 LABEL_CHARACTERS = 18
 LOOK = {"section_out": (PUBLISHED, "o", -0.14), "patient_out": (OURS, "D", 0.14)}
@@ -61,17 +61,18 @@ def leakage(scores: pd.DataFrame, *, variants: Collection[str] = ("full",)) -> F
             lost = means["patient_out"] - means["section_out"]
             text = f"{lost:+.3f}".replace("-", "−")
             axes.text(1.03, place, text, transform=beside, va="center")
+    axes.text(1.03, -0.5, "Difference", transform=beside, va="bottom")
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=0)
     axes.set_yticks(range(len(keys)), labels)
     axes.set_ylim(max(len(keys), 1) - 0.5, -0.5)
-    axes.set_xlabel("Mean PCC")
+    axes.set_xlabel("Mean PCC (no unit)")
     sections = mine.drop_duplicates(["split", "section"]).groupby("split")["section"].size()
     entries = {
-        f"{split_label(split)}, {sections.get(split, 0)} sections": Line2D(
+        f"{split_label(split)}, {counted(sections.get(split, 0), 'section')}": Line2D(
             [], [], color=colour, marker=marker, linestyle="-"
         )
         for split, (colour, marker, _) in LOOK.items()
     }
-    title = f"{mine['dataset'].iloc[0]}: {mine['patient'].nunique()} patients"
+    title = f"{mine['dataset'].iloc[0]}: {counted(mine['patient'].nunique(), 'patient')}"
     legend_above(figure, title, list(entries.values()), list(entries), line_width_em=2.0)
     return figure

@@ -30,6 +30,8 @@ WHISKERS = (5, 95)
 BOX_IN = 0.055
 ROW_IN = 1.55
 MARGIN_IN = 0.6
+TOP_IN = 0.8
+"""Room for title, legend and the label below."""
 
 
 @styled
@@ -61,10 +63,10 @@ def section_boxes(
     group_in = max(BOX_IN * (len(keys) + 1.5), 0.14)
     n_rows = math.ceil(len(groups) * group_in / (PAGE_IN - MARGIN_IN))
     per_row = math.ceil(len(groups) / n_rows)
-    figure = new_figure(PAGE_IN, 0.65 + ROW_IN * n_rows)
+    figure = new_figure(PAGE_IN, TOP_IN + ROW_IN * n_rows)
     widest = max(text_width_in(figure, name) for name in groups)
     upright = widest > 0.9 * (PAGE_IN - MARGIN_IN) / per_row
-    figure.set_size_inches(PAGE_IN, 0.65 + (ROW_IN + upright * widest) * n_rows)
+    figure.set_size_inches(PAGE_IN, TOP_IN + (ROW_IN + upright * widest) * n_rows)
     panels = figure.subplots(n_rows, 1, squeeze=False, sharey=True)[:, 0]
     shades = dict(zip(patients.unique(), range(patients.nunique()), strict=True))
     for row, axes in enumerate(panels):
@@ -79,6 +81,7 @@ def section_boxes(
         axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel("PCC of a gene")
+    panels[-1].set_xlabel("Test section (Mean, Median: of each gene over the sections)")
     legend_above(figure, title, *method_patches(colours))
     return figure
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from reg2st.files import written_whole
-from reg2st.tables.labels import method_label, split_label
+from reg2st.tables.labels import counted, method_label, split_label
 
 COLUMN_IN = 3.35
 PAGE_IN = 6.9
@@ -162,11 +162,23 @@ def method_patches(
 
 def place_title(scores: pd.DataFrame, split: str, *, genes: bool = True) -> str:
     """Dataset, split and how much was scored, from the tidy scores drawn."""
-    counted = f"{scores['gene'].nunique()} genes, " if genes else ""
+    n_genes = counted(scores["gene"].nunique(), "gene") + ", " if genes else ""
     return (
-        f"{scores['dataset'].iloc[0]}, {split_label(split)}: {counted}"
-        f"{scores['section'].nunique()} sections of {scores['patient'].nunique()} patients"
+        f"{scores['dataset'].iloc[0]}, {split_label(split)}: {n_genes}"
+        f"{counted(scores['section'].nunique(), 'section')} of "
+        f"{counted(scores['patient'].nunique(), 'patient')}"
     )
+
+
+def fitted(figure: Figure, title: str) -> str:
+    """A title broken into lines that the figure is wide enough for."""
+    share = 0.97 * figure.get_figwidth() / text_width_in(figure, title, TITLE_PT)
+    return title if share >= 1 else wrapped(title, int(share * len(title)))
+
+
+def title_above(figure: Figure, title: str) -> None:
+    """A title across the figure's top."""
+    figure.suptitle(fitted(figure, title), x=0.01, ha="left")
 
 
 def legend_above(
@@ -179,13 +191,13 @@ def legend_above(
 ) -> None:
     """A title and a legend across the figure's top, in as few rows as its width allows."""
     if not handles:
-        figure.suptitle(title, x=0.01, ha="left")
+        title_above(figure, title)
     labels = [wrapped(label, 60) for label in labels]
     for columns in range(len(handles), 0, -1):
         legend = figure.legend(
             handles,
             labels,
-            title=title,
+            title=fitted(figure, title),
             title_fontsize=TITLE_PT,
             alignment="left",
             loc="outside upper left",

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from reg2st.figures.style import (
+    COLUMN_IN,
     PAGE_IN,
     SPARE_COLOURS,
     MethodKey,
@@ -20,7 +21,7 @@ from reg2st.figures.style import (
     styled,
     wrapped,
 )
-from reg2st.tables.labels import in_fixed_order, method_label
+from reg2st.tables.labels import counted, in_fixed_order, method_label
 
 COLUMNS = 3
 TITLE_CHARACTERS = 34
@@ -37,7 +38,7 @@ def training_curves(
     losses of different methods are not comparable.
 
     Args:
-        title: dataset and split.
+        title: dataset, split and how much was held out.
         histories: files history.tsv of the runs of each method; methods that have no epochs
             (the controls) are left out.
     """
@@ -47,14 +48,15 @@ def training_curves(
     runs = {key: tables for key, tables in runs.items() if any(len(table) for table in tables)}
     order = in_fixed_order(pd.DataFrame(list(runs), columns=["method", "variant", "preset"]))
     keys = list(order.itertuples(index=False, name=None))
-    n_rows = max(1, math.ceil(len(keys) / COLUMNS))
+    n_columns = min(COLUMNS, max(1, len(keys)))
+    n_rows = max(1, math.ceil(len(keys) / n_columns))
     parts = dict.fromkeys(part for key in keys for part in _parts(runs[key]))
     colours = dict(zip(parts, ("black", *SPARE_COLOURS * 3), strict=False))
-    figure = new_figure(PAGE_IN, 0.75 + 1.9 * n_rows)
+    figure = new_figure(COLUMN_IN if n_columns == 1 else PAGE_IN, 0.75 + 1.9 * n_rows)
     for place, key in enumerate(keys):
-        axes = figure.add_subplot(n_rows, COLUMNS, place + 1)
+        axes = figure.add_subplot(n_rows, n_columns, place + 1)
         _draw_losses(axes, runs[key], colours)
-        label = f"{method_label(*key)}, {len(runs[key])} runs"
+        label = f"{method_label(*key)}, {counted(len(runs[key]), 'run')}"
         axes.set_title(wrapped(label, TITLE_CHARACTERS))
     entries = [Line2D([], [], color=colour) for colour in colours.values()]
     labels = [_part_label(part) for part in colours]
@@ -92,4 +94,4 @@ def _draw_losses(axes: Axes, tables: list[pd.DataFrame], colours: dict[str, str]
         axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("Epoch")
-    axes.set_ylabel("Training loss")
+    axes.set_ylabel("Training loss (no unit)")

@@ -18,6 +18,7 @@ from reg2st.figures.style import (
     place_title,
     rows_in,
     styled,
+    title_above,
     wrapped,
 )
 from reg2st.tables.labels import in_fixed_order, method_label
@@ -36,8 +37,9 @@ def wilcoxon_boxes(
 ) -> Figure:
     """A box a method: the median PCC over genes of each section, a dot a section.
 
-    Whiskers span all sections. Beside each other method stand the one-sided Wilcoxon test's p,
-    after Bonferroni, that the tested method is better, and the rank-biserial effect size.
+    Whiskers span all sections. Beside the tested method stands "tested", beside each other one
+    the one-sided Wilcoxon test's p, after Bonferroni, that the tested method is better, and the
+    rank-biserial effect size.
 
     Args:
         scores: tidy scores of one dataset.
@@ -50,11 +52,10 @@ def wilcoxon_boxes(
     keys = method_keys(sections)
     colours = method_colours(keys)
     medians = dict(iter(sections.groupby(["method", "variant", "preset"])["median_pcc"]))
-    tests = {
-        (row.other_method, row.other_variant, row.other_preset): row
-        for row in comparisons.itertuples()
-        if row.split == split
-    }
+    beside = {}
+    for row in comparisons[comparisons["split"] == split].itertuples():
+        beside[row.method, row.variant, row.preset] = "tested"
+        beside[row.other_method, row.other_variant, row.other_preset] = _outcome(row)
     labels = [wrapped(method_label(*key), LABEL_CHARACTERS) for key in keys]
     figure = new_figure(COLUMN_IN, 0.75 + rows_in(labels, 2.5))
     axes = figure.add_subplot()
@@ -74,17 +75,17 @@ def wilcoxon_boxes(
     for patch, key in zip(axes.patches, keys, strict=True):
         patch.set_facecolor((*colours[key], 0.6))
     jitter = np.random.default_rng(0)
-    beside = blended_transform_factory(axes.transAxes, axes.transData)
+    right_of_axes = blended_transform_factory(axes.transAxes, axes.transData)
     for place, key in enumerate(keys):
         values = medians[key].to_numpy()
         heights = place + jitter.uniform(-0.18, 0.18, len(values))
         axes.plot(values, heights, ".", color="black", markersize=2.2, markeredgewidth=0)
-        axes.text(1.03, place, _outcome(tests.get(key)), transform=beside, va="center")
+        axes.text(1.03, place, beside.get(key, ""), transform=right_of_axes, va="center")
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=0)
     axes.set_yticks(range(len(keys)), labels)
     axes.set_ylim(max(len(keys), 1) - 0.4, -0.6)
-    axes.set_xlabel("Median PCC over genes, of a section")
-    figure.suptitle(place_title(mine, split, genes=False), x=0.01, ha="left")
+    axes.set_xlabel("Median PCC over the genes of a section")
+    title_above(figure, place_title(mine, split))
     return figure
 
 
@@ -93,7 +94,7 @@ def _statistics(values: np.ndarray) -> dict[str, float]:
     return {"whislo": low, "q1": first, "med": middle, "q3": third, "whishi": high}
 
 
-def _outcome(test: tuple | None) -> str:
-    if test is None or np.isnan(test.p_bonferroni):
+def _outcome(test: tuple) -> str:
+    if np.isnan(test.p_bonferroni):
         return ""
     return f"p = {p_value(test.p_bonferroni)}\nr = {test.rank_biserial:.2f}".replace("= -", "= −")

@@ -47,6 +47,11 @@ def split_label(split: str) -> str:
     return SPLIT_LABELS.get(split, split)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 run``, ``6 runs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def method_order(methods: Iterable[str]) -> list[str]:
     """Each method once, in the fixed order."""
     known = list(METHOD_LABELS)

@@ -1,0 +1,163 @@
+"""The report of a finished study, opened in a real browser as a reader would."""
+
+import os
+import re
+import shutil
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+MENU = "nav ul a"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in programs:
+        message = "needs Debian's packages chromium and chromium-driver"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    # Chromium has no sandbox for root, who runs CI.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1600,1000")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
+    yield driver
+    driver.quit()
+
+
+class Report:
+    """A report that is open in a browser, and what a reader does with it."""
+
+    def __init__(self, browser, path):
+        self.browser = browser
+        browser.get(path.as_uri())
+        self.wait(lambda: self.browser.find_elements(By.CSS_SELECTOR, "nav ul"))
+
+    def wait(self, condition):
+        return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(lambda _: condition())
+
+    def links(self):
+        """Links of the menu by their text."""
+        found = self.browser.find_elements(By.CSS_SELECTOR, MENU)
+        return {link.text.strip(): link for link in found if link.text.strip()}
+
+    def go(self, *names):
+        """From the home of the menu down the entries named."""
+        home = "nav nav li:first-child a"
+        self.browser.find_element(By.CSS_SELECTOR, home).click()
+        self.wait(lambda: "About" in self.links())
+        for name in names:
+            self.wait(lambda name=name: name in self.links())
+            self.links()[name].click()
+
+    def pages(self):
+        """Every page of results: the menu entries that lead there."""
+        general = {"Workflow", "Statistics", "About"}
+        for category in set(self.links()) - general:
+            self.go(category)
+            if self.rows():
+                yield (category,)
+            else:
+                for subcategory in self.links():
+                    yield category, subcategory
+
+    def rows(self):
+        return self.browser.find_elements(By.CSS_SELECTOR, "nav tbody tr")
+
+    def toggles(self):
+        """Switches between two kinds of results on a page, such as splits."""
+        return self.browser.find_elements(By.CSS_SELECTOR, "nav fieldset label")
+
+    def shown(self):
+        """The path of the result that is shown."""
+        return self.browser.execute_script("return app.state.resultPath")
+
+    def open_row(self, row, button):
+        """Press the eye (0) or the i (1) of a row."""
+        row.find_elements(By.TAG_NAME, "a")[button].click()
+
+    def check_figure(self):
+        image = self.wait(
+            lambda: self.browser.find_elements(By.CSS_SELECTOR, "#app > div > div img")
+        )[0]
+        self.wait(lambda: self.browser.execute_script("return arguments[0].complete", image))
+        assert image.is_displayed()
+        assert image.size["width"] > 300
+        assert int(image.get_property("naturalWidth")) > 600
+
+    def check_table(self):
+        frame = self.wait(lambda: self.browser.find_elements(By.TAG_NAME, "iframe"))[0]
+        self.browser.switch_to.frame(frame)
+        self.wait(lambda: self.browser.find_elements(By.CSS_SELECTOR, "tbody tr"))
+        assert self.browser.find_element(By.TAG_NAME, "h1").is_displayed()
+        for row in self.browser.find_elements(By.CSS_SELECTOR, "tbody tr"):
+            assert row.is_displayed()
+            assert re.search(r"\d", row.text)
+        self.browser.switch_to.default_content()
+
+    def caption(self):
+        """The text of the caption that the navigation bar shows."""
+        selector = "nav .prose"
+        return self.wait(lambda: self.browser.find_elements(By.CSS_SELECTOR, selector))[0].text
+
+
+def errors(browser):
+    return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@pytest.mark.parametrize("name", ["report", "comparison"])
+def test_the_report_shows_every_figure_and_table(browser, finished, tmp_path, name):
+    # Opened from another folder: it must hold everything itself.
+    path = tmp_path / f"{name}.html"
+    if name == "comparison":
+        done = finished.run(f"results/tiny/{name}.html")
+        assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copy(finished.results / f"{name}.html", path)
+    report = Report(browser, path)
+    seen = {}
+    for page in list(report.pages()):
+        report.go(*page)
+        report.wait(report.rows)
+        for choice in range(max(1, len(report.toggles()))):
+            for number in range(len(report.rows())):
+                report.go(*page)
+                report.wait(report.rows)
+                if report.toggles():
+                    report.toggles()[choice].click()
+                report.open_row(report.rows()[number], 0)
+                shown = report.shown()
+                report.check_table() if shown.endswith(".html") else report.check_figure()
+                report.open_row(report.rows()[number], 1)
+                seen[shown] = report.caption()
+    made = [path for path in finished.results.glob("figures/**/*.png")]
+    made += finished.results.glob("tables/*.html")
+    wanted = {f"results/tiny/{path.relative_to(finished.results)}" for path in made}
+    if name == "comparison":
+        wanted = {path for path in wanted if not re.search("ablation|sensitivity", path)}
+    assert set(seen) == wanted
+    for shown, caption in seen.items():
+        assert "Not done:" in caption, shown
+        if "/spots/" not in shown:
+            assert re.search(r"\d+ sections of \d+ patients", caption), shown
+            assert "results/tiny/runs" in caption, shown
+    assert errors(browser) == []
+
+
+def test_the_first_page_says_what_the_report_is(browser, finished):
+    report = Report(browser, finished.results / "report.html")
+    text = report.wait(lambda: browser.find_elements(By.CSS_SELECTOR, "#app .prose"))[0].text
+    assert "every table and figure of the study tiny" in text
+    assert errors(browser) == []
+
+
+def test_the_browser_would_tell_of_an_error(browser, tmp_path):
+    page = tmp_path / "broken.html"
+    page.write_text("<script>undefinedFunction()</script>")
+    browser.get(page.as_uri())
+    assert errors(browser)
