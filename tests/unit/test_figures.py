@@ -28,9 +28,14 @@ from reg2st.figures.wilcoxon import wilcoxon_boxes
 from reg2st.sections import load_section_arrays, write_section
 from reg2st.targets import log_expression
 
-METHODS = ("brightness", "ridge", "sister_section", "histogene", "hist2st", "thitogene", "reg2st")
+METHODS = (
+    *("brightness", "ridge", "sister_section", "histogene", "hist2st", "thitogene", "hggep"),
+    *("foundation_ridge", "reg2st"),
+)
 LONG_VARIANTS = ("full", "without_contrastive_learning_at_all", "positions_augmented_by_shifting")
-MANY = {"methods": METHODS, "sections": [f"{patient}{n}" for patient in "ABCDEFGH" for n in "1234"]}
+SECTIONS_OF = dict.fromkeys("ABCD", 6) | dict.fromkeys("EFGH", 3)
+HER2ST = [f"{patient}{n + 1}" for patient, count in SECTIONS_OF.items() for n in range(count)]
+MANY = {"methods": METHODS, "sections": HER2ST}
 FEW = {"methods": ("ridge", "reg2st"), "sections": ["B4", "C2"]}
 LONG_NAMES = {
     "methods": ("train_mean", "ridge", "a_new_method_with_a_long_name", "reg2st"),
@@ -291,10 +296,10 @@ def prediction_file(folder, section, name, noise):
     return path, predicted
 
 
-@pytest.mark.parametrize("n_methods", [1, 8])
+@pytest.mark.parametrize("n_methods", [1, 9])
 def test_gene_maps(tmp_path, n_methods):
     section = section_file(tmp_path)
-    names = ("reg2st", *METHODS[:-1], "a_new_method_with_a_long_name")[:n_methods]
+    names = ("reg2st", *METHODS[:7], "a_new_method_with_a_long_name")[:n_methods]
     predictions = {
         (name, "full", "quick"): prediction_file(tmp_path, section, name, 0.1)[0] for name in names
     }

@@ -61,7 +61,8 @@ def leakage(scores: pd.DataFrame, *, variants: Collection[str] = ("full",)) -> F
             lost = means["patient_out"] - means["section_out"]
             text = f"{lost:+.3f}".replace("-", "−")
             axes.text(1.03, place, text, transform=beside, va="center")
-    axes.text(1.03, -0.5, "Difference", transform=beside, va="bottom")
+    if keys:
+        axes.text(1.03, -0.5, "Difference", transform=beside, va="bottom")
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=0)
     axes.set_yticks(range(len(keys)), labels)
     axes.set_ylim(max(len(keys), 1) - 0.5, -0.5)
