@@ -1,4 +1,5 @@
-# make demo: set up and run the embedded default. make test: set up and run the tests.
+# make demo: set up and run the embedded default without its experiments. make test: set up and
+# run the tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake
 .PHONY: help setup demo test test-cluster doctor lint clean
 
 help:
-	@echo "make demo    set up and run the whole workflow on simulated sections"
+	@echo "make demo    set up and run the workflow on simulated sections, without experiments"
 	@echo "make test    set up and run the tests"
 	@echo "make test-cluster  test the Slurm profile on a real Slurm (root and apt-get needed)"
 	@echo "make doctor  check this machine"
@@ -28,7 +29,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(SNAKEMAKE) --cores all --configfile config/demo.yaml
+	$(SNAKEMAKE) --cores all --configfile config/demo.yaml results/demo/comparison.html
 
 test: $(VENV)/.installed-test
 	$(BIN)/pytest

@@ -5,19 +5,16 @@ from reg2st.jobs import job
 with job(snakemake.log[0]):
     import pandas as pd
 
-    from reg2st.evaluation.limits import summarise_limits
+    from reg2st.evaluation.limits import read_limits, summarise_limits
     from reg2st.files import written_whole
     from reg2st.tables.comparison import comparison
     from reg2st.tables.writers import as_text, write_table
 
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
-    limits = pd.concat(
-        [pd.read_csv(path, sep="\t", dtype={"section": str}) for path in snakemake.input.limits]
-    )
     table = comparison(
         scores,
         variants=scores["variant"].unique(),
-        limits=summarise_limits(limits, scores),
+        limits=summarise_limits(read_limits(snakemake.input.limits), scores),
         published=pd.read_csv(snakemake.input.published, sep="\t"),
     )
     files = dict(snakemake.output.items())

@@ -5,9 +5,11 @@ from reg2st.jobs import job
 with job(snakemake.log[0]):
     import pandas as pd
 
+    from reg2st.evaluation.limits import limits_by_gene, read_limits
     from reg2st.tables.genes import gene_table
     from reg2st.tables.writers import write_table
 
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
-    table = gene_table(scores, ranked_by=snakemake.params.ranked_by)
+    limits = limits_by_gene(read_limits(snakemake.input.limits))
+    table = gene_table(scores, ranked_by=snakemake.params.ranked_by, limits=limits)
     write_table(table, **dict(snakemake.output.items()))

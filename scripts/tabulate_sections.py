@@ -5,17 +5,14 @@ from reg2st.jobs import job
 with job(snakemake.log[0]):
     import pandas as pd
 
+    from reg2st.evaluation.limits import limits_by_section, read_limits
     from reg2st.tables.sections import section_table
     from reg2st.tables.writers import write_table
 
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
-    limits = pd.concat(
-        [pd.read_csv(path, sep="\t", dtype={"section": str}) for path in snakemake.input.limits]
-    )
-    by_section = limits.groupby(["dataset", "section", "limit"], as_index=False)["pcc"].mean()
     table = section_table(
         scores,
         variants=scores["variant"].unique(),
-        limits=by_section.rename(columns={"pcc": "mean_pcc"}),
+        limits=limits_by_section(read_limits(snakemake.input.limits)),
     )
     write_table(table, **dict(snakemake.output.items()))

@@ -20,6 +20,7 @@ from reg2st.figures.ablation import ablation_bars
 from reg2st.figures.expression_level import expression_level
 from reg2st.figures.gene_maps import gene_maps, genes_to_map
 from reg2st.figures.leakage import leakage
+from reg2st.figures.region_maps import region_maps
 from reg2st.figures.section_boxes import section_boxes
 from reg2st.figures.sensitivity import sensitivity_curves
 from reg2st.figures.style import COLUMN_IN, FONT_PT, PAGE_IN, method_colours, save
@@ -244,8 +245,11 @@ def test_training_curves(tmp_path, scale):
 GENES = ["FN1", "SCD", "GENE-WITH-LONG-NAME", "CONSTANT"]
 
 
+REGIONS = ("invasive cancer", "connective tissue", "immune infiltrate", "breast glands")
+
+
 def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8):
-    """A section with a smooth picture and counts, as the workflow writes it."""
+    """A section with a noisy picture, counts, and regions from left to right, as it is written."""
     random = np.random.default_rng(2)
     columns, rows = np.meshgrid(np.arange(n_columns), np.arange(n_rows))
     columns, rows = columns.ravel(), rows.ravel()
@@ -253,7 +257,13 @@ def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8):
     section = anndata.AnnData(
         X=counts,
         obs=pd.DataFrame(
-            {"array_row": rows, "array_col": columns},
+            {
+                "array_row": rows,
+                "array_col": columns,
+                "label": pd.Categorical(
+                    [REGIONS[x // 3] if x else "undetermined" for x in columns]
+                ),
+            },
             index=[f"{x}x{y}" for x, y in zip(columns, rows, strict=True)],
         ),
         var=pd.DataFrame(index=GENES),
@@ -361,6 +371,47 @@ def test_gene_maps_draw_a_gene_that_one_method_predicts_as_constant(tmp_path):
     blank = figure.axes[5]
     assert blank.get_title(loc="center") == "no PCC\nSD 0.00"
     assert not blank.collections[0].get_array().any()
+
+
+@pytest.mark.parametrize("n_methods", [0, 1, 9])
+def test_region_maps(tmp_path, n_methods):
+    section = section_file(tmp_path)
+    names = ("reg2st", *METHODS[:7], "a_new_method_with_a_long_name")[:n_methods]
+    predictions = {
+        (name, "full", "quick"): prediction_file(tmp_path, section, name, 0.1)[0] for name in names
+    }
+    if not predictions:
+        predictions["train_mean", "full", "quick"], _ = prediction_file(
+            tmp_path, section, "train_mean", np.nan
+        )
+    figure = region_maps(section, predictions, split="section_out")
+    assert_readable(figure)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == 3 + n_methods
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert legend == {
+        "invasive cancer, 16 spots",
+        *(f"{name}, 24 spots" for name in REGIONS[1:]),
+        "no region, 8 spots",
+    }
+
+
+def test_region_maps_match_clusters_to_regions(tmp_path):
+    section = section_file(tmp_path)
+    arrays = load_section_arrays(section, GENES)
+    level = {name: number for number, name in enumerate([*REGIONS, "undetermined"])}
+    predicted = np.array([level[label] for label in arrays.labels])[:, None] * np.arange(1, 5)
+    obs = pd.DataFrame({"section": "S1", "barcode": arrays.barcodes}, index=arrays.barcodes)
+    table = anndata.AnnData(predicted.astype(np.float32), obs, pd.DataFrame(index=GENES))
+    table.write_h5ad(tmp_path / "ridge.h5ad")
+    figure = region_maps(
+        section, {("ridge", "full", "published"): tmp_path / "ridge.h5ad"}, split="patient_out"
+    )
+    _, regions, _, ridge = figure.axes
+    assert ridge.get_title(loc="center") == "Ridge\nARI 1.00, NMI 1.00"
+    np.testing.assert_array_equal(
+        ridge.collections[0].get_facecolor(), regions.collections[0].get_facecolor()
+    )
 
 
 def test_gene_maps_refuse_to_draw_nothing(tmp_path):

@@ -103,6 +103,23 @@ def test_the_papers_test_on_released_arrays_equals_scipys(released, folder, data
     assert reverse["rank_biserial"] == pytest.approx(-row["rank_biserial"])
 
 
+@pytest.mark.parametrize(
+    ("dataset", "label", "digits"), [("her2st", "HER2+", 4), ("cscc", "cSCC", 2)]
+)
+def test_the_docs_report_our_test_on_the_released_arrays(released, root, dataset, label, digits):
+    mine = released.query("dataset == @dataset")
+    ours, theirs = (compare(mine, method).iloc[0] for method in ("reg2st", "hggep"))
+    cells = [
+        label,
+        f"{ours['p']:.{digits}f}",
+        f"{theirs['p']:.{digits}f}",
+        f"{ours['rank_biserial']:.2f}",
+        f"{ours['difference']:.4f}",
+        f"{ours['patient_low']:.4f} to {ours['patient_high']:.4f}",
+    ]
+    assert f"| {' | '.join(cells)} |" in (root / "docs" / "statistics.md").read_text()
+
+
 def test_nothing_was_released_for_other_methods(folder, patients):
     with pytest.raises(UserError, match=r"'reg2sd'; did you mean 'reg2st'\?"):
         published_pcc(folder, "her2st", "reg2sd")

@@ -164,17 +164,23 @@ def test_several_datasets_stay_apart(published):
     assert cscc[cscc["kind"] == "published"]["mean_pcc"].tolist() == [0.2021]
 
 
-def test_ablation_tells_the_change_and_the_published_bars():
+def test_ablation_tells_the_change_and_the_published_bars(limits):
     variants = ("full", "without_phikon", "without_contrastive")
     published = pd.DataFrame(
         {"dataset": "her2st", "variant": variants, "mean_pcc": 0.1, "median_pcc": 0.09}
     )
-    table = ablation(scores_of(variants=variants), variants=variants[1:], published=published)
+    scores = scores_of(variants=variants)
+    table = ablation(scores, variants=variants[1:], published=published, limits=limits)
     first = table.shown.head(3)
     assert first["Variant"].tolist() == ["full", "without phikon", "without contrastive"]
     assert first["Change"].tolist() == ["+0.000", "-0.010", "-0.020"]
     assert first["Published mean"].tolist() == ["0.100"] * 3
     assert table.shown["Published mean"].tolist()[3:] == ["–"] * 3
+    full = table.values.iloc[0]
+    assert full["share"] == pytest.approx(full["mean_pcc"] / 0.5)
+    assert first["Share of limit"].iloc[0] == f"{200 * full['mean_pcc']:.0f} %"
+    assert any("noiseless means or split half" in note for note in table.notes)
+    assert "Share of limit" not in ablation(scores, variants=variants[1:]).shown
 
 
 def test_sensitivity_runs_along_the_values():
@@ -203,20 +209,25 @@ def test_sections_have_a_column_a_method():
     table = section_table(scores_of(), limits=limits)
     row = table.shown[table.shown["Section"] == "B1"].iloc[1]
     assert list(table.shown)[5:] == ["Training mean", "Ridge", "Reg2ST", "Limit: split half"]
-    assert row["Reg2ST"] == f"{0.2 + 0.03 + 0.01:.3f}"
+    assert row["Reg2ST"] == "0.240 (60 %)"
     assert row["Training mean"] == "–"
     assert row["Limit: split half"] == "0.400"
     mine = table.values.query("section == 'B1' and label == 'Ridge' and split == 'section_out'")
+    assert mine["share"].item() == pytest.approx(mine["mean_pcc"].item() / 0.4)
     assert mine["runs"].item() == "runs/her2st/section_out/ridge/full/fold-B1/seed-*"
     assert table.values["runs"].iloc[-1] == "limits/her2st/B1.tsv"
 
 
 def test_genes_are_ranked_from_both_ends():
-    table = gene_table(scores_of(), count=2)
+    reachable = pd.DataFrame(
+        {"dataset": "her2st", "gene": ["G5", "G1"], "limit": "split_half", "mean_pcc": [0.5, 0.4]}
+    )
+    table = gene_table(scores_of(), count=2, limits=reachable)
     first = table.shown.head(4)
     assert first["Gene"].tolist() == ["G5", "G4", "G1", "G0"]
     assert first["Expressing spots"].tolist() == ["240", "200", "80", "40"]
     assert first["Of all"].tolist() == ["30 %", "25 %", "10 %", "5 %"]
+    assert first["Limit: split half"].tolist() == ["0.500", "–", "0.400", "–"]
     assert len(table.values) == 2 * 3 * len(GENES)
 
 

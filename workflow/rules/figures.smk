@@ -228,3 +228,39 @@ rule draw_gene_maps:
         "Mapping genes on {wildcards.section}, {wildcards.split}"
     script:
         "../../scripts/draw_gene_maps.py"
+
+
+rule draw_region_maps:
+    input:
+        section=f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",
+        predictions=lambda wildcards: [
+            f"{RESULTS}/{run.directory}/predictions.h5ad" for run in runs_testing(wildcards)
+        ],
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/region_maps/{{split}}/{{section}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/region_maps/{{split}}/{{section}}.png",
+            caption="../report/region_maps.rst",
+            category="{dataset}",
+            subcategory="Regions",
+            labels={"figure": "regions", "split": "{split}", "section": "{section}"},
+        ),
+    log:
+        f"{LOGS}/draw_region_maps/{{dataset}}/{{split}}/{{section}}.log",
+    benchmark:
+        f"{LOGS}/draw_region_maps/{{dataset}}/{{split}}/{{section}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+        runs=lambda wildcards: [
+            [run.method, run.variant, run.preset] for run in runs_testing(wildcards)
+        ],
+    message:
+        "Mapping regions and clusters on {wildcards.section}, {wildcards.split}"
+    script:
+        "../../scripts/draw_region_maps.py"

@@ -108,6 +108,15 @@ def per_split(pattern):
     )
 
 
+def limits_files():
+    """What any predictor could reach, of every tested section."""
+    return [
+        f"{RESULTS}/limits/{dataset}/{section}.tsv"
+        for dataset in DATASETS
+        for section in tested_sections(dataset)
+    ]
+
+
 def comparison_files():
     """Tables and figures that compare the methods as they are configured."""
     tables = ["comparison", "sections", "genes", "significance", "cost"]
@@ -124,6 +133,11 @@ def comparison_files():
             files.append(
                 f"{RESULTS}/figures/{dataset}/gene_maps/{config['splits'][0]}/{section}.png"
             )
+        files += expand(
+            f"{RESULTS}/figures/{dataset}/region_maps/{{split}}/{{section}}.png",
+            split=config["splits"],
+            section=labelled_sections(dataset),
+        )
         for section in sections_of(dataset):
             files.append(f"{RESULTS}/figures/{dataset}/spots/{section}.png")
     return files

@@ -4,11 +4,7 @@
 rule tabulate_comparison:
     input:
         scores=expand(f"{RESULTS}/scores/{{dataset}}.parquet", dataset=DATASETS),
-        limits=[
-            f"{RESULTS}/limits/{dataset}/{section}.tsv"
-            for dataset in DATASETS
-            for section in tested_sections(dataset)
-        ],
+        limits=limits_files(),
         published=f"{PUBLISHED}/results.tsv",
     output:
         tsv=f"{RESULTS}/tables/comparison.tsv",
@@ -42,11 +38,7 @@ rule tabulate_comparison:
 rule tabulate_sections:
     input:
         scores=expand(f"{RESULTS}/scores/{{dataset}}.parquet", dataset=DATASETS),
-        limits=[
-            f"{RESULTS}/limits/{dataset}/{section}.tsv"
-            for dataset in DATASETS
-            for section in tested_sections(dataset)
-        ],
+        limits=limits_files(),
     output:
         tsv=f"{RESULTS}/tables/sections.tsv",
         markdown=f"{RESULTS}/tables/sections.md",
@@ -78,6 +70,7 @@ rule tabulate_sections:
 rule tabulate_genes:
     input:
         scores=expand(f"{RESULTS}/scores/{{dataset}}.parquet", dataset=DATASETS),
+        limits=limits_files(),
     output:
         tsv=f"{RESULTS}/tables/genes.tsv",
         markdown=f"{RESULTS}/tables/genes.md",
@@ -216,6 +209,7 @@ rule tabulate_experiment:
             dataset=DATASETS,
             allow_missing=True,
         ),
+        limits=limits_files(),
         published=f"{PUBLISHED}/{{experiment}}.tsv",
     output:
         tsv=f"{RESULTS}/tables/{{experiment}}.tsv",

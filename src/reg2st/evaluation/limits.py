@@ -1,5 +1,7 @@
 """The best PCC that any predictor could reach on a section: limits printed beside every score."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -66,6 +68,11 @@ def section_limits(
     )
 
 
+def read_limits(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
+    """Rows of ``section_limits`` of several sections, from the files that hold them."""
+    return pd.concat([pd.read_csv(path, sep="\t", dtype={"section": str}) for path in paths])
+
+
 def summarise_limits(limits: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Mean limits over the sections and genes that a split tests.
 
@@ -77,16 +84,28 @@ def summarise_limits(limits: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame
         Columns dataset, split, limit, mean_pcc, definition; the preferred limit first.
     """
     tested = scores[["dataset", "split", "section", "gene"]].drop_duplicates()
-    mean = (
-        tested.merge(limits, on=["dataset", "section", "gene"])
-        .groupby(["dataset", "split", "limit"], as_index=False)["pcc"]
-        .mean()
-        .rename(columns={"pcc": "mean_pcc"})
-    )
-    mean["definition"] = mean["limit"].map(DEFINITIONS)
+    mean = _mean_pcc(tested.merge(limits, on=["dataset", "section", "gene"]), ["dataset", "split"])
+    return mean.assign(definition=mean["limit"].map(DEFINITIONS))
+
+
+def limits_by_section(limits: pd.DataFrame) -> pd.DataFrame:
+    """Mean limits over genes: columns dataset, section, limit, mean_pcc; the preferred first."""
+    return _mean_pcc(limits, ["dataset", "section"])
+
+
+def limits_by_gene(limits: pd.DataFrame) -> pd.DataFrame:
+    """Mean limits over sections: columns dataset, gene, limit, mean_pcc; the preferred first."""
+    return _mean_pcc(limits, ["dataset", "gene"])
+
+
+def _mean_pcc(limits: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Mean limits by some columns, each group's in the order of preference."""
+    mean = limits.groupby([*keys, "limit"], as_index=False)["pcc"].mean()
     preference = mean["limit"].map(list(DEFINITIONS).index)
-    order = mean.assign(preference=preference).sort_values(["dataset", "split", "preference"])
-    return order.drop(columns="preference").reset_index(drop=True)
+    order = mean.assign(preference=preference).sort_values([*keys, "preference"])
+    return (
+        order.drop(columns="preference").rename(columns={"pcc": "mean_pcc"}).reset_index(drop=True)
+    )
 
 
 def _noiseless_means(truth: Path, barcodes: np.ndarray, genes: list[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from reg2st.sections import load_section_arrays
 from reg2st.targets import log_expression
@@ -46,8 +46,6 @@ def region_agreement(
 ) -> RegionAgreement:
     """Cluster the labelled spots by expression, as many clusters as regions, and compare.
 
-    k-means on the first principal components, as Hist2ST's paper evaluates it.
-
     Args:
         predicted: expression ``[n, G]``.
         labels: region of each spot, ``[n]``; missing, empty or "undetermined" is no label.
@@ -56,24 +54,14 @@ def region_agreement(
     Returns:
         The agreement; ari and nmi are NaN with fewer than two regions or without a prediction.
     """
-    import pandas as pd
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    labels = pd.Series(labels, dtype=object)
-    labelled = (labels.notna() & ~labels.isin(NOT_A_REGION)).to_numpy()
-    regions = labels[labelled].astype(str)
-    n_regions = len(regions.unique())
-    predicted = np.asarray(predicted, dtype=np.float64)[labelled]
+    labelled = is_labelled(labels)
+    regions = np.asarray(labels, dtype=object)[labelled].astype(str)
+    n_regions = len(np.unique(regions))
+    clusters = clusters_of(np.asarray(predicted)[labelled], n_regions, seed)
     ari = nmi = np.nan
-    if n_regions > 1 and np.isfinite(predicted).all():
-        if not np.ptp(predicted, axis=0).any():
-            clusters = np.zeros(len(regions), dtype=int)
-        else:
-            components = min(COMPONENTS, *predicted.shape)
-            reduced = PCA(components, svd_solver="full").fit_transform(predicted)
-            clusters = KMeans(n_regions, n_init=RESTARTS, random_state=seed).fit_predict(reduced)
+    if clusters is not None:
         ari = float(adjusted_rand_score(regions, clusters))
         nmi = float(normalized_mutual_info_score(regions, clusters))
     return RegionAgreement(
@@ -83,6 +71,60 @@ def region_agreement(
         n_labelled=int(labelled.sum()),
         n_unlabelled=int((~labelled).sum()),
     )
+
+
+def is_labelled(labels: Sequence[str | float | None]) -> NDArray[np.bool_]:
+    """Which spots have a region, ``[n]``."""
+    import pandas as pd
+
+    labels = pd.Series(labels, dtype=object)
+    return (labels.notna() & ~labels.isin(NOT_A_REGION)).to_numpy()
+
+
+def clusters_of(predicted: ArrayLike, n_clusters: int, seed: int = 0) -> NDArray[np.int_] | None:
+    """Clusters of spots by expression: k-means on the first principal components.
+
+    Hist2ST's paper evaluates regions so.
+
+    Args:
+        predicted: expression of the spots, ``[n, G]``.
+        n_clusters: how many clusters.
+        seed: of k-means.
+
+    Returns:
+        The cluster of each spot, ``[n]``, all 0 for a constant prediction; None for fewer than two
+        clusters or without a prediction.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    predicted = np.asarray(predicted, dtype=np.float64)
+    if n_clusters < 2 or not np.isfinite(predicted).all():
+        return None
+    if not np.ptp(predicted, axis=0).any():
+        return np.zeros(len(predicted), dtype=int)
+    components = min(COMPONENTS, *predicted.shape)
+    reduced = PCA(components, svd_solver="full").fit_transform(predicted)
+    return KMeans(n_clusters, n_init=RESTARTS, random_state=seed).fit_predict(reduced)
+
+
+def matched(clusters: ArrayLike, regions: ArrayLike) -> NDArray[np.str_]:
+    """Clusters named after regions, one each, so that most spots have their own region's name.
+
+    Args:
+        clusters: cluster of each spot, ``[n]``.
+        regions: region of each spot, ``[n]``.
+
+    Returns:
+        The name of each spot's cluster, ``[n]``.
+    """
+    import pandas as pd
+    from scipy.optimize import linear_sum_assignment
+
+    shared = pd.crosstab(np.asarray(clusters), np.asarray(regions))
+    rows, columns = linear_sum_assignment(shared.to_numpy(), maximize=True)
+    names = dict(zip(shared.index[rows], shared.columns[columns], strict=True))
+    return np.array([names[cluster] for cluster in np.asarray(clusters)])
 
 
 def section_agreements(

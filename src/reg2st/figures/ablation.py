@@ -75,7 +75,7 @@ def ablation_bars(
                 linewidth=0.5,
             )
         axes.axvline(0, color=GREY, linewidth=0.6)
-        axes.set_xlabel(f"{statistic.capitalize()} PCC")
+        axes.set_xlabel(f"{statistic.capitalize()} PCC (no unit)")
     means = values["mean_pcc"].to_numpy()
     ends = values[["patient_low", "patient_high"]].to_numpy()
     known = np.isfinite(ends).all(axis=1)

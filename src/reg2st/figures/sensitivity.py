@@ -15,6 +15,7 @@ from reg2st.figures.style import (
     styled,
 )
 from reg2st.tables.experiments import Curves, sensitivity_values
+from reg2st.tables.labels import setting_label
 
 STATISTICS = {"mean": ("o", "-"), "median": ("s", "--")}
 
@@ -64,8 +65,8 @@ def sensitivity_curves(
                 )
         axes.set_xticks(places, points["value"].map("{:g}".format))
         axes.set_xlim(-0.3, len(points) - 0.7)
-        axes.set_xlabel(parameter.replace("_", " ").capitalize())
-    panels[0].set_ylabel("PCC")
+        axes.set_xlabel(setting_label(parameter))
+    panels[0].set_ylabel("PCC (no unit)")
     presets = sorted(set(values["preset"]) - {"published"})
     ours = "This workflow" + "".join(f" ({name})" for name in presets)
     sources = {ours: OURS} | ({"Published": PUBLISHED} if printed else {})

@@ -75,6 +75,12 @@ METHOD_COLOURS = {
 SPARE_COLOURS = ("#882255", "#44AA99", "#332288", "#999933", "#AA4499", "#117733")
 """For methods beyond those above (Tol's muted palette)."""
 
+REGION_COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"),
+    *SPARE_COLOURS,
+)
+"""Of labelled regions, in the order of their names."""
+
 OURS = "#D55E00"
 PUBLISHED = "#0072B2"
 """Our numbers and printed ones, side by side."""

@@ -7,6 +7,7 @@ import pandas as pd
 from reg2st.evaluation.aggregate import summarise
 from reg2st.tables.labels import SOURCE_LABELS, in_fixed_order, method_label, split_label
 from reg2st.tables.provenance import run_folders
+from reg2st.tables.shares import share_note, shares
 from reg2st.tables.writers import (
     COUNTS,
     Table,
@@ -64,11 +65,11 @@ def comparison(
             )
         )
     values = pd.concat(rows, ignore_index=True)
-    values["share"] = _shares(values)
+    values["share"] = shares(values, limits).where(values["kind"] == "method")
     order = {key: rank for rank, key in enumerate(dict.fromkeys(_places(rows[0])))}
     ranks = pd.Series([order.get(place, len(order)) for place in _places(values)])
     values = values.loc[ranks.sort_values(kind="stable").index].reset_index(drop=True)
-    return Table("comparison", TITLE, values, _shown(values), _notes(values), BRIEF)
+    return Table("comparison", TITLE, values, _shown(values), _notes(values, limits), BRIEF)
 
 
 def _places(values: pd.DataFrame) -> list[tuple[str, str]]:
@@ -83,14 +84,6 @@ def _published_rows(published: pd.DataFrame | None, ours: pd.DataFrame) -> pd.Da
     return rows.assign(
         method=rows["method"].str.lower(), split="section_out", variant="full", kind="published"
     )
-
-
-def _shares(values: pd.DataFrame) -> pd.Series:
-    """Each method's mean PCC as a fraction of its dataset and split's first limit."""
-    limits = values[values["kind"] == "limit"].drop_duplicates(["dataset", "split"])
-    reachable = limits.set_index(["dataset", "split"])["mean_pcc"].to_dict()
-    measured = values["mean_pcc"].where(values["kind"] == "method")
-    return measured / pd.Series([reachable.get(place) for place in _places(values)], dtype=float)
 
 
 def _shown(values: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +117,7 @@ def _row_label(row: tuple) -> str:
     return method_label(row.method, row.variant, row.preset)
 
 
-def _notes(values: pd.DataFrame) -> tuple[str, ...]:
+def _notes(values: pd.DataFrame, limits: pd.DataFrame | None) -> tuple[str, ...]:
     notes = [
         "PCC: Pearson correlation per gene over the spots of a test section. Mean PCC: mean over "
         "genes, then sections. Median PCC: median over sections per gene, then the mean over "
@@ -142,13 +135,13 @@ def _notes(values: pd.DataFrame) -> tuple[str, ...]:
             f"({preset}): settings reduced for a demonstration, not the published ones; the "
             "numbers say nothing about the method at full length."
         )
-    limits = values[values["kind"] == "limit"].drop_duplicates("method")
-    notes += [
-        f"Limit, {row.method.replace('_', ' ')}: {row.source.rstrip('.')}."
-        for row in limits.itertuples()
-    ]
+    if limits is not None:
+        notes += [
+            f"Limit, {row.limit.replace('_', ' ')}: {row.definition.rstrip('.')}."
+            for row in limits.drop_duplicates("limit").itertuples()
+        ]
     if values["share"].notna().any():
-        notes.append("Share of limit: mean PCC divided by the first limit of the same split.")
+        notes.append(share_note(limits))
     if (values["kind"] == "published").any():
         notes.append("Published: as printed by their authors, who fill undefined PCC in.")
     return tuple(notes)

@@ -5,22 +5,22 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from reg2st.evaluation.aggregate import summarise
-from reg2st.tables.labels import METHOD_LABELS, split_label, variant_label
+from reg2st.tables.labels import METHOD_LABELS, setting_label, split_label, variant_label
 from reg2st.tables.provenance import run_folders
+from reg2st.tables.shares import share_note, shares
 from reg2st.tables.writers import (
     COUNTS,
     Table,
     counts,
     intervals,
     number,
+    percent,
     signed,
     without_repeats,
 )
 
 Curves = Mapping[str, Mapping[str, float]]
 """The value of a setting in each variant, by setting; ``full`` is one of the variants."""
-
-INTERVAL_NOTE = "95 % over patients: bootstrap of whole patients, for three patients or more."
 
 
 def ablation_values(
@@ -55,23 +55,26 @@ def ablation(
     variants: Sequence[str],
     method: str = "reg2st",
     published: pd.DataFrame | None = None,
+    limits: pd.DataFrame | None = None,
 ) -> Table:
     """Mean and median PCC of a method's variants, ours beside the published ones.
 
-    Args as in :func:`ablation_values`.
+    Args as in :func:`ablation_values`, and:
+        limits: as for :func:`reg2st.tables.comparison.comparison`.
     """
     values = ablation_values(scores, variants, method, published)
+    values["share"] = shares(values, limits)
     labels = [variant_label(row.variant, row.preset) for row in values.itertuples()]
     shown = _shown(values, {"Variant": labels})
     shown.insert(list(shown).index("Median PCC"), "Change", values["change"].map(signed))
-    notes = (
-        INTERVAL_NOTE,
+    notes = [
+        *_notes(limits),
         "Change: mean PCC less that of the full method on the same split.",
         "Published: as printed in the Reg2ST paper, section out.",
-    )
+    ]
     title = f"Ablation of {METHOD_LABELS.get(method, method)}"
     shown = without_repeats(shown, ["Dataset", "Split"])
-    return Table("ablation", title, values, shown, notes, tuple(shown.columns[:-1]))
+    return Table("ablation", title, values, shown, tuple(notes), tuple(shown.columns[:-1]))
 
 
 def sensitivity_values(
@@ -106,16 +109,19 @@ def sensitivity(
     curves: Curves,
     method: str = "reg2st",
     published: pd.DataFrame | None = None,
+    limits: pd.DataFrame | None = None,
 ) -> Table:
     """Mean and median PCC along each setting, ours beside the published curves.
 
-    Args as in :func:`sensitivity_values`.
+    Args as in :func:`sensitivity_values`, and:
+        limits: as for :func:`reg2st.tables.comparison.comparison`.
     """
     values = sensitivity_values(scores, curves, method, published)
-    parameters = values["parameter"].str.replace("_", " ")
-    shown = _shown(values, {"Setting": parameters, "Value": values["value"].map("{:g}".format)})
+    values["share"] = shares(values, limits)
+    settings = values["parameter"].map(setting_label)
+    shown = _shown(values, {"Setting": settings, "Value": values["value"].map("{:g}".format)})
     notes = [
-        INTERVAL_NOTE,
+        *_notes(limits),
         "Published: read off the curves of the Reg2ST paper (to about 0.0005), section out.",
     ]
     presets = sorted(set(values["preset"]) - {"published"})
@@ -161,18 +167,27 @@ def _values(
     return values.merge(printed, on=["dataset", "split", *keys], how="left")
 
 
+def _notes(limits: pd.DataFrame | None) -> list[str]:
+    notes = ["95 % over patients: bootstrap of whole patients, for three patients or more."]
+    if limits is not None:
+        notes.append(share_note(limits))
+    return notes
+
+
 def _shown(values: pd.DataFrame, names: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The readable columns that all experiments have, after those that name a point."""
-    return pd.DataFrame(
+    shown = pd.DataFrame(
         {
             "Dataset": values["dataset"],
             "Split": values["split"].map(split_label),
             **names,
             "Mean PCC": values["mean_pcc"].map(number),
             "95 % over patients": intervals(values, "patient"),
+            "Share of limit": values["share"].map(percent),
             "Median PCC": values["median_pcc"].map(number),
             "Published mean": values["published_mean_pcc"].map(number),
             "Published median": values["published_median_pcc"].map(number),
             COUNTS: counts(values, "n_sections", "n_patients", "n_genes", "n_seeds"),
         }
     )
+    return shown.drop(columns="Share of limit") if values["share"].isna().all() else shown

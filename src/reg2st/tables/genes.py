@@ -16,6 +16,7 @@ def gene_table(
     ranked_by: str = "reg2st",
     variants: Collection[str] = ("full",),
     count: int = 10,
+    limits: pd.DataFrame | None = None,
 ) -> Table:
     """The genes with the highest and the lowest PCC, mean over sections.
 
@@ -25,6 +26,8 @@ def gene_table(
             others stands beside it.
         variants: variants that have a column of their own.
         count: genes from each end.
+        limits: columns dataset, gene, limit (its name), mean_pcc: what a predictor could reach,
+            mean over sections; it is noisy gene by gene, so no share is made of it.
 
     Returns:
         ``values`` holds every gene and method, with the columns of
@@ -57,6 +60,11 @@ def gene_table(
                     "Mean expression": rows["mean_expression"].map(number),
                 }
             )
+            if limits is not None:
+                mine = limits[limits["dataset"] == dataset]
+                for name, reachable in mine.groupby("limit", sort=False):
+                    pcc = reachable.set_index("gene")["mean_pcc"].reindex(rows["gene"])
+                    part[f"Limit: {name.replace('_', ' ')}"] = pcc.map(number).to_numpy()
             here = values[(values["dataset"] == dataset) & (values["split"] == split)]
             for label in labels:
                 pcc = here[here["label"] == label].set_index("gene")["mean_pcc"]

@@ -18,6 +18,11 @@ METHOD_LABELS = {
 }
 """The truth and controls first, then the published methods by year; new methods follow by name."""
 
+SETTING_LABELS = {
+    "hidden_dim": "Hidden size (features of a spot)",
+    "graph_neighbours": "Graph neighbours of a spot",
+}
+
 SPLIT_LABELS = {"section_out": "section out", "patient_out": "patient out"}
 
 SOURCE_LABELS = {
@@ -41,6 +46,11 @@ def variant_label(variant: str, preset: str = "published") -> str:
 
 def _preset(preset: str) -> str:
     return "" if preset == "published" else f" ({preset})"
+
+
+def setting_label(setting: str) -> str:
+    """What a setting is called, with what it counts where that is known."""
+    return SETTING_LABELS.get(setting, setting.replace("_", " ").capitalize())
 
 
 def split_label(split: str) -> str:

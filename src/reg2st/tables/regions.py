@@ -29,11 +29,8 @@ def region_table(agreements: pd.DataFrame) -> Table:
         n_regions=("n_regions", "first"),
         n_seeds=("seed", "nunique"),
     )
-    parts = [
-        in_fixed_order(rows)
-        for _, rows in values.groupby(["dataset", "split", "section"], sort=False)
-    ]
-    values = pd.concat(parts, ignore_index=True)
+    sections = in_fixed_order(values).groupby(["dataset", "split", "section"], sort=False)
+    values = pd.concat([rows for _, rows in sections], ignore_index=True)
     observed = "sections/" + values["dataset"] + "/" + values["section"] + ".h5ad"
     values["runs"] = np.where(values["method"] == "observed", observed, run_folders(values))
     shown = pd.DataFrame(

@@ -7,7 +7,8 @@ import pandas as pd
 from reg2st.evaluation.aggregate import GROUP, per_section
 from reg2st.tables.labels import in_fixed_order, method_label, split_label
 from reg2st.tables.provenance import run_folders
-from reg2st.tables.writers import Table, number, whole, without_repeats
+from reg2st.tables.shares import share_note, shares
+from reg2st.tables.writers import Table, number, percent, whole, without_repeats
 
 
 def section_table(
@@ -22,16 +23,17 @@ def section_table(
         scores: tidy scores, of any datasets and splits.
         variants: variants that have a column of their own.
         limits: columns dataset, section, limit (its name), mean_pcc: what a predictor could
-            reach on that section.
+            reach on that section. Behind each PCC stands its share of the section's first limit.
 
     Returns:
         ``values`` has a row a method and section, with the columns of
-        :func:`reg2st.evaluation.aggregate.per_section` and runs; and the limits' rows, with
-        their file in the place of the runs.
+        :func:`reg2st.evaluation.aggregate.per_section`, share (of the first limit) and runs; and
+        the limits' rows, with their file in the place of the runs.
     """
     chosen = scores[scores["variant"].isin(variants)]
     values = per_section(chosen)
     values["runs"] = run_folders(values)
+    values["share"] = shares(values, limits, ("dataset", "section"))
     values["label"] = [method_label(*key) for key in values[GROUP[2:]].itertuples(index=False)]
     labels = list(dict.fromkeys(in_fixed_order(values)["label"]))
     sections = chosen.drop_duplicates(["dataset", "split", "section"])
@@ -46,9 +48,11 @@ def section_table(
     )
     places = pd.MultiIndex.from_frame(sections[["dataset", "split", "section"]])
     for label in labels:
-        mine = values[values["label"] == label].set_index(list(places.names))["mean_pcc"]
-        shown[label] = mine.reindex(places).map(number).to_numpy()
+        mine = values[values["label"] == label].set_index(list(places.names)).reindex(places)
+        shown[label] = list(map(_with_share, mine["mean_pcc"], mine["share"]))
+    notes = ["Mean PCC over the genes of a section, seeds averaged; undefined genes left out."]
     if limits is not None:
+        notes.append("In brackets: " + share_note(limits, ("dataset", "section")))
         for name, rows in limits.groupby("limit", sort=False):
             reachable = rows.set_index(["dataset", "section"])["mean_pcc"]
             shown[f"Limit: {name.replace('_', ' ')}"] = (
@@ -57,6 +61,9 @@ def section_table(
         files = "limits/" + limits["dataset"] + "/" + limits["section"] + ".tsv"
         limits = limits.rename(columns={"limit": "label"}).assign(runs=files)
         values = pd.concat([values, limits], ignore_index=True)
-    notes = ("Mean PCC over the genes of a section, seeds averaged; undefined genes left out.",)
     shown = without_repeats(shown, ["Dataset", "Split"])
-    return Table("per_section", "Mean PCC of every section", values, shown, notes)
+    return Table("per_section", "Mean PCC of every section", values, shown, tuple(notes))
+
+
+def _with_share(pcc: float, share: float) -> str:
+    return number(pcc) if pd.isna(share) else f"{number(pcc)} ({percent(share)})"
