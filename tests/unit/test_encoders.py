@@ -26,7 +26,7 @@ from reg2st.encoders import (
 )
 from reg2st.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, LoadedNetwork
 from reg2st.encoders.stages import StageStatistics
-from reg2st.encoders.tissue import FEATURE_NAMES, patch_statistics
+from reg2st.encoders.tissue import FEATURE_NAMES, Usual, patch_statistics
 from reg2st.encoders.torchvision_shim import import_timm
 from reg2st.errors import UserError
 
@@ -281,6 +281,7 @@ def test_stages_are_means_and_deviations_of_every_stage(efficientnet_weights, pa
     assert features.shape == (2, 1568)
     torch.testing.assert_close(features[:, :16], maps[0].mean(dim=(2, 3)))
     torch.testing.assert_close(features[:, -320:], maps[-1].std(dim=(2, 3), correction=0))
+    assert loaded.groups == (16, 24, 40, 80, 112, 192, 320) * 2
 
 
 def test_stages_of_a_transformer_and_of_another_network():
@@ -313,19 +314,23 @@ def test_tissue_statistics_tell_nuclei_from_none(patches, tmp_path):
     embed_patches(path, load_encoder("tissue_statistics", None), out, batch_size=2)
     table = dict(zip(FEATURE_NAMES, read_embeddings(out).embeddings.T, strict=True))
     assert np.exp(table["nuclei_log_count"]) - 1 == pytest.approx([25, 25, 0], abs=0.01)
-    areas = np.exp(table["nuclei_log_area_mean"][:2])
+    areas = np.exp(table["nuclei_log_area_mean"][:2]) / 0.69**2
     assert areas == pytest.approx([np.pi * 36, np.pi * 81], rel=0.3)
-    assert table["nuclei_nearest_mean"][0] == pytest.approx(41, abs=1)
+    assert table["nuclei_scatter"][0] == pytest.approx(41 * 2, abs=1)
+    assert table["nuclei_log_area_below_q0.75"][:2] == pytest.approx([1, 0], abs=0.1)
+    assert np.exp(table["centre_log_count"][0]) - 1 == pytest.approx(9, abs=0.01)
     assert table["nuclei_cover"][1] == pytest.approx(25 * np.pi * 81 / 224**2, rel=0.3)
     assert table["nuclei_log_area_mean"][2] == pytest.approx(
         np.median(table["nuclei_log_area_mean"][:2])
     )
     assert table["red_mean"][2] == pytest.approx(235)
     assert read_embeddings(out).attributes["sha256"] == ""
+    assert sum(read_embeddings(out).attributes["groups"]) == len(FEATURE_NAMES)
 
 
 def test_tissue_statistics_of_a_blank_patch_are_finite_where_pixels_are_meant():
-    blank = patch_statistics(np.full((224, 224, 3), 255, np.uint8), threshold=0.5)
+    patch = np.full((224, 224, 3), 255, np.uint8)
+    blank = patch_statistics(patch, Usual.of([patch], um_per_px=0.69))
     named = dict(zip(FEATURE_NAMES, blank, strict=True))
     assert named["background"] == 1
     assert named["nuclei_log_count"] == 0

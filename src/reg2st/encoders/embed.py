@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 BATCH_SIZE_ON_GPU = 128
 BATCH_SIZE_ON_CPU = 16
 
+TYPICAL_UM_PER_PX = 0.69
+"""Of a slide whose pixel size is unknown: that of the HER2+ sections."""
+
 
 class Embeddings(NamedTuple):
     """Embeddings of a section, n spots.
@@ -28,7 +31,8 @@ class Embeddings(NamedTuple):
         embeddings: float32 ``[n, d]``.
         barcodes: str ``[n]``.
         coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
-        attributes: encoder, revision, sha256, mean, std, size_px, precision, pooling, field_px.
+        attributes: encoder, revision, sha256, mean, std, size_px, precision, pooling, field_px,
+            groups (widths of the runs of features that belong together).
     """
 
     embeddings: np.ndarray
@@ -73,7 +77,9 @@ def embed_patches(
 
     with open_patches(patches) as file:
         images = file["img"]
-        loaded = loaded.for_section(images)
+        magnified = file.attrs["field_px"] / images.shape[1]
+        um_per_px = file.attrs.get("um_per_px", magnified * TYPICAL_UM_PER_PX)
+        loaded = loaded.for_section(images, float(um_per_px))
         n = len(images)
         embeddings = np.empty((n, loaded.features), dtype=np.float32)
         start = 0
@@ -158,6 +164,7 @@ def _attributes(loaded: LoadedEncoder, precision: str) -> dict[str, Any]:
         "sha256": loaded.sha256,
         "precision": precision,
         "pooling": about.pooling,
+        "groups": loaded.groups,
     }
     if about.mean is not None:
         attributes |= {"mean": about.mean, "std": about.std, "size_px": about.size_px}

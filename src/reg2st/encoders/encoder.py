@@ -66,6 +66,11 @@ class LoadedEncoder(ABC):
         """Numbers a patch."""
         return self.encoder.features
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Widths of the runs of features that belong together, in the features' order."""
+        return (self.features,)
+
     @abstractmethod
     def __call__(self, images: "Tensor") -> "Tensor":
         """Features of uint8 ``[b, h, w, 3]``: float32 ``[b, d]``, on the images' device."""
@@ -74,8 +79,8 @@ class LoadedEncoder(ABC):
         """Move to a device; what computes on the CPU only stays there."""
         return
 
-    def for_section(self, images: "Sequence[np.ndarray]") -> "LoadedEncoder":
-        """The encoder set to the colours of a section, given all its patches."""
+    def for_section(self, images: "Sequence[np.ndarray]", um_per_px: float) -> "LoadedEncoder":
+        """The encoder set to a section, given all its patches and the size of their pixels."""
         return self
 
     def complete(self, features: "np.ndarray") -> "np.ndarray":

@@ -27,6 +27,11 @@ class StageStatistics(nn.Module):
         super().__init__()
         self.network = network
 
+    def channels(self, size_px: int) -> tuple[int, ...]:
+        """Channels of each stage, for patches of that side."""
+        with torch.inference_mode():
+            return tuple(each.shape[1] for each in self._maps(torch.zeros(1, 3, size_px, size_px)))
+
     def forward(self, pixels: Tensor) -> Tensor:
         maps = [stage.float().flatten(2) for stage in self._maps(pixels)]
         means = [stage.mean(dim=2) for stage in maps]
@@ -52,7 +57,22 @@ class StageStatistics(nn.Module):
         )
 
 
-def load_stages(encoder: Encoder, base: Encoder, weights: str | os.PathLike) -> LoadedNetwork:
+@dataclasses.dataclass(frozen=True)
+class LoadedStages(LoadedNetwork):
+    """A network read stage by stage.
+
+    Attributes:
+        channels: of each stage.
+    """
+
+    channels: tuple[int, ...]
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        return self.channels * 2
+
+
+def load_stages(encoder: Encoder, base: Encoder, weights: str | os.PathLike) -> LoadedStages:
     """The base encoder's network, read stage by stage."""
     loaded = base.load(weights)
     network = StageStatistics(loaded.network).eval()
@@ -62,8 +82,6 @@ def load_stages(encoder: Encoder, base: Encoder, weights: str | os.PathLike) -> 
         mean=loaded.encoder.mean,
         std=loaded.encoder.std,
     )
-    size = known.size_px
-    with torch.inference_mode():
-        features = network(torch.zeros(1, 3, size, size)).shape[1]
-    known = dataclasses.replace(known, features=features)
-    return LoadedNetwork(known, loaded.revision, loaded.sha256, network)
+    channels = network.channels(known.size_px)
+    known = dataclasses.replace(known, features=2 * sum(channels))
+    return LoadedStages(known, loaded.revision, loaded.sha256, network, channels)

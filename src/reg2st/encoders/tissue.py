@@ -1,8 +1,8 @@
 """Colour, texture and nuclei statistics of a patch: an encoder without a network.
 
 Stains are separated by Ruifrok and Johnston's colour deconvolution (2001); nuclei are the
-regions of strong haematoxylin, told apart by a watershed. The threshold between nucleus and
-background is Otsu's over all patches of a section, so it follows the section's staining.
+regions of strong haematoxylin, told apart by a watershed. What is stained, large, dark or round
+is told by the section's own patches, so the statistics follow its staining.
 """
 
 import dataclasses
@@ -22,28 +22,27 @@ BAND_SCALES_PX = (1, 2, 4, 8, 16)
 BACKGROUND_GREY = 215
 FAINTEST_TRANSMISSION = 1e-3
 
-SMOOTHING_PX = 1.5
-SEED_SMOOTHING_PX = 2.5
-SEED_DISTANCE_PX = 4
-NUCLEUS_AREA_PX = (25, 2500)
+SMOOTHING_UM = 1.0
+SEED_SMOOTHING_UM = 1.7
+SEED_DISTANCE_UM = 2.8
+NUCLEUS_AREA_UM2 = (12, 1200)
 FEWEST_NUCLEI = 3
 CENTRE_RADIUS = 0.3
 """As a share of the patch's side: about the spot itself at the paper's 224 px."""
 
-AREA_CLASSES_PX = (64, 128, 256)
-STAIN_CLASSES = (1.25, 1.6)
-"""Of a nucleus's mean haematoxylin, as multiples of the threshold."""
+PATCHES_SAMPLED = 64
+"""Patches that tell what is usual in a section."""
 
 NUCLEUS_PROPERTIES = (
     "log_area",
     "haematoxylin",
     "haematoxylin_sd",
     "eosin",
+    "grey",
     "eccentricity",
-    "nearest",
-    "third_nearest",
 )
-NUCLEI_QUANTILES = (0.1, 0.5, 0.9)
+USUAL_QUANTILES = (0.1, 0.25, 0.75, 0.9)
+TERTILES = (1 / 3, 2 / 3)
 
 PIXEL_CHANNELS = ("haematoxylin", "eosin", "saturation", "red", "green", "blue")
 PIXEL_NAMES = (
@@ -59,25 +58,22 @@ PIXEL_NAMES = (
     *(f"band_{scale}" for scale in BAND_SCALES_PX),
 )
 NUCLEI_NAMES = (
-    "nuclei_log_count",
-    "nuclei_cover",
-    "nuclei_alignment",
+    "log_count",
+    "cover",
+    "alignment",
+    "scatter",
     *(
-        f"nuclei_{name}_{statistic}"
+        f"{name}_{statistic}"
         for name in NUCLEUS_PROPERTIES
-        for statistic in ("mean", "sd", *(f"q{q:g}" for q in NUCLEI_QUANTILES))
+        for statistic in ("mean", "sd", *(f"below_q{q:g}" for q in USUAL_QUANTILES))
     ),
-    *(
-        f"nuclei_class_{area}_{stain}"
-        for area in range(len(AREA_CLASSES_PX) + 1)
-        for stain in range(len(STAIN_CLASSES) + 1)
-    ),
-    "centre_log_count",
-    "centre_cover",
-    "centre_alignment",
-    *(f"centre_{name}_{statistic}" for name in NUCLEUS_PROPERTIES for statistic in ("mean", "sd")),
+    *(f"size_{size}_stain_{stain}" for size in range(3) for stain in range(3)),
+    "small_dark_round",
+    "large_pale",
+    "elongated",
 )
-FEATURE_NAMES = (*PIXEL_NAMES, *NUCLEI_NAMES)
+POOLS = ("nuclei", "centre")
+FEATURE_NAMES = (*PIXEL_NAMES, *(f"{pool}_{name}" for pool in POOLS for name in NUCLEI_NAMES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,21 +99,65 @@ class TissueStatistics(Encoder):
 
 
 @dataclasses.dataclass(frozen=True)
+class Usual:
+    """What is usual in a section.
+
+    Attributes:
+        um_per_px: size of a patch's pixel.
+        threshold: haematoxylin above which a place belongs to a nucleus.
+        quantiles: of each property of its nuclei, at ``USUAL_QUANTILES``.
+        tertiles: the same at ``TERTILES``.
+        medians: the same at 1/2.
+    """
+
+    um_per_px: float
+    threshold: float
+    quantiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    tertiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    medians: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, images: Sequence[np.ndarray], um_per_px: float) -> "Usual":
+        """Learnt from some of a section's patches, spread over all."""
+        some = np.unique(np.linspace(0, len(images) - 1, min(len(images), PATCHES_SAMPLED)))
+        patches = [images[int(index)] for index in some]
+        unknown = cls(um_per_px, _threshold(patches, um_per_px))
+        found = [_nuclei(patch, stains(patch), unknown) for patch in patches]
+        properties = {
+            name: np.concatenate([each[name] for each in found]) for name in NUCLEUS_PROPERTIES
+        }
+        if not len(properties["log_area"]):
+            properties = dict.fromkeys(NUCLEUS_PROPERTIES, np.zeros(1))
+
+        def quantiles(at: tuple[float, ...] | float) -> dict[str, np.ndarray]:
+            return {name: np.quantile(values, at) for name, values in properties.items()}
+
+        return dataclasses.replace(
+            unknown,
+            quantiles=quantiles(USUAL_QUANTILES),
+            tertiles=quantiles(TERTILES),
+            medians=quantiles(0.5),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class LoadedStatistics(LoadedEncoder):
-    """The statistics, with a section's threshold of haematoxylin once it is known."""
+    """The statistics; ``for_section`` comes first."""
 
-    threshold: float | None = None
+    usual: Usual | None = None
 
-    def for_section(self, images: Sequence[np.ndarray]) -> "LoadedStatistics":
-        sample = np.stack([image[::3, ::3] for image in images])
-        return dataclasses.replace(self, threshold=_threshold(stains(sample)[..., 0]))
+    @property
+    def groups(self) -> tuple[int, ...]:
+        return (len(PIXEL_NAMES), *[len(NUCLEI_NAMES)] * len(POOLS))
+
+    def for_section(self, images: Sequence[np.ndarray], um_per_px: float) -> "LoadedStatistics":
+        return dataclasses.replace(self, usual=Usual.of(images, um_per_px))
 
     def __call__(self, images: "Tensor") -> "Tensor":
         import torch
 
         patches = images.cpu().numpy()
-        loaded = self if self.threshold is not None else self.for_section(patches)
-        rows = [patch_statistics(patch, loaded.threshold) for patch in patches]
+        rows = [patch_statistics(patch, self.usual) for patch in patches]
         return torch.from_numpy(np.stack(rows)).to(images.device)
 
     def complete(self, features: np.ndarray) -> np.ndarray:
@@ -141,14 +181,19 @@ def stains(images: np.ndarray) -> np.ndarray:
     return -np.log(transmission) @ hed_from_rgb[:, :2].astype(np.float32)
 
 
-def _threshold(haematoxylin: np.ndarray) -> float:
-    """Half-way between the means of Otsu's two classes, which is where his criterion peaks.
+def _threshold(patches: list[np.ndarray], um_per_px: float) -> float:
+    """Otsu's threshold of smoothed haematoxylin: half-way between the means of his classes.
 
-    Where the classes lie apart the criterion is flat between them, and the half-way point is
+    Where the classes lie apart his criterion is flat between them, and the half-way point is
     the one that keeps the outlines of nuclei in place.
     """
+    from scipy.ndimage import gaussian_filter
     from skimage.filters import threshold_otsu
 
+    sigma = SMOOTHING_UM / um_per_px
+    haematoxylin = np.stack(
+        [gaussian_filter(stains(patch)[..., 0], sigma)[::3, ::3] for patch in patches]
+    )
     split = float(threshold_otsu(haematoxylin))
     stained = haematoxylin > split
     if not stained.any():
@@ -156,16 +201,22 @@ def _threshold(haematoxylin: np.ndarray) -> float:
     return float(haematoxylin[stained].mean() + haematoxylin[~stained].mean()) / 2
 
 
-def patch_statistics(patch: np.ndarray, threshold: float) -> np.ndarray:
+def patch_statistics(patch: np.ndarray, usual: Usual) -> np.ndarray:
     """Statistics of uint8 RGB ``[h, w, 3]``: float32 ``[len(FEATURE_NAMES)]``.
 
     NaN where a patch has too few nuclei for a statistic of them.
     """
-    haematoxylin, eosin = np.moveaxis(stains(patch), -1, 0)
+    stained = stains(patch)
+    nuclei = _nuclei(patch, stained, usual)
+    height, width = patch.shape[:2]
+    radius = CENTRE_RADIUS * width
+    central = np.hypot(nuclei["x"] - (width - 1) / 2, nuclei["y"] - (height - 1) / 2) < radius
+    centre = {name: values[central] for name, values in nuclei.items()}
     return np.concatenate(
         [
-            _pixel_statistics(patch, haematoxylin, eosin),
-            _nuclei_statistics(haematoxylin, eosin, threshold),
+            _pixel_statistics(patch, stained[..., 0], stained[..., 1]),
+            _nuclei_statistics(nuclei, height * width, usual),
+            _nuclei_statistics(centre, np.pi * radius**2, usual),
         ]
     ).astype(np.float32)
 
@@ -204,41 +255,20 @@ def _pixel_statistics(patch: np.ndarray, haematoxylin: np.ndarray, eosin: np.nda
     )
 
 
-def _nuclei_statistics(haematoxylin: np.ndarray, eosin: np.ndarray, threshold: float) -> np.ndarray:
-    height, width = haematoxylin.shape
-    nuclei = _nuclei(haematoxylin, eosin, threshold)
-    relative = nuclei["haematoxylin"] / threshold
-    classes = np.zeros((len(AREA_CLASSES_PX) + 1, len(STAIN_CLASSES) + 1))
-    np.add.at(
-        classes,
-        (np.digitize(nuclei["area"], AREA_CLASSES_PX), np.digitize(relative, STAIN_CLASSES)),
-        1,
-    )
-    radius = CENTRE_RADIUS * width
-    central = np.hypot(nuclei["x"] - (width - 1) / 2, nuclei["y"] - (height - 1) / 2) < radius
-    centre = {name: values[central] for name, values in nuclei.items()}
-    return np.concatenate(
-        [
-            _arrangement(nuclei, height * width),
-            _distribution(nuclei, NUCLEI_QUANTILES),
-            np.log1p(classes).ravel(),
-            _arrangement(centre, np.pi * radius**2),
-            _distribution(centre, ()),
-        ]
-    )
-
-
-def _nuclei(haematoxylin: np.ndarray, eosin: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+def _nuclei(patch: np.ndarray, stained: np.ndarray, usual: Usual) -> dict[str, np.ndarray]:
     """Each property of the patch's nuclei, ``[number of nuclei]``."""
     from scipy.ndimage import gaussian_filter
-    from scipy.spatial import cKDTree
     from skimage.feature import peak_local_max
     from skimage.segmentation import watershed
 
-    mask = gaussian_filter(haematoxylin, SMOOTHING_PX) > threshold
-    relief = gaussian_filter(haematoxylin, SEED_SMOOTHING_PX)
+    haematoxylin, eosin = np.moveaxis(stained, -1, 0)
+    um = usual.um_per_px
+    mask = gaussian_filter(haematoxylin, SMOOTHING_UM / um) > usual.threshold
+    relief = gaussian_filter(haematoxylin, SEED_SMOOTHING_UM / um)
     seeds = peak_local_max(
-        np.where(mask, relief, 0), min_distance=SEED_DISTANCE_PX, exclude_border=False
+        np.where(mask, relief, 0),
+        min_distance=max(1, round(SEED_DISTANCE_UM / um)),
+        exclude_border=False,
     )
     markers = np.zeros(mask.shape, dtype=np.int32)
     markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
@@ -250,53 +280,78 @@ def _nuclei(haematoxylin: np.ndarray, eosin: np.ndarray, threshold: float) -> di
     def total(values: np.ndarray | None = None) -> np.ndarray:
         return np.bincount(belongs, values, minlength=len(seeds) + 1)[1:]
 
-    area = total().astype(float)
-    pixels = np.maximum(area, 1)
+    count = total().astype(float)
+    pixels = np.maximum(count, 1)
+
+    def mean(image: np.ndarray) -> np.ndarray:
+        return total(image[rows, columns]) / pixels
+
     x, y = total(columns) / pixels, total(rows) / pixels
     across, down = columns - x[belongs - 1], rows - y[belongs - 1]
     xx, yy, xy = (total(v) / pixels for v in (across**2, down**2, across * down))
     elongation = np.sqrt((xx - yy) ** 2 + 4 * xy**2)
-    major = np.maximum((xx + yy + elongation) / 2, 1e-6)
-    stain = haematoxylin[rows, columns]
-    mean = total(stain) / pixels
-    smallest, largest = NUCLEUS_AREA_PX
-    kept = (area >= smallest) & (area < largest)
+    minor, major = np.maximum(xx + yy - elongation, 0), np.maximum(xx + yy + elongation, 1e-6)
+    stain = mean(haematoxylin)
+    area = pixels * um**2
     nuclei = {
         "x": x,
         "y": y,
-        "area": area,
-        "log_area": np.log(pixels),
-        "haematoxylin": mean,
-        "haematoxylin_sd": np.sqrt(np.maximum(total(stain**2) / pixels - mean**2, 0)),
-        "eosin": total(eosin[rows, columns]) / pixels,
-        "eccentricity": np.sqrt(np.clip(elongation / major, 0, 1)),
+        "pixels": count,
         "angle": np.arctan2(2 * xy, xx - yy) / 2,
+        "log_area": np.log(area),
+        "haematoxylin": stain,
+        "haematoxylin_sd": np.sqrt(np.maximum(mean(haematoxylin**2) - stain**2, 0)),
+        "eosin": mean(eosin),
+        "grey": mean(patch.mean(axis=2)),
+        "eccentricity": 1 - np.sqrt(minor / major),
     }
-    nuclei = {name: values[kept] for name, values in nuclei.items()}
-    distances = np.full((len(nuclei["x"]), FEWEST_NUCLEI), np.nan)
-    if len(distances) > FEWEST_NUCLEI:
-        centres = np.column_stack([nuclei["x"], nuclei["y"]])
-        distances = cKDTree(centres).query(centres, k=FEWEST_NUCLEI + 1)[0][:, 1:]
-    return nuclei | {"nearest": distances[:, 0], "third_nearest": distances[:, 2]}
+    smallest, largest = NUCLEUS_AREA_UM2
+    kept = (count > 0) & (area >= smallest) & (area < largest)
+    return {name: values[kept] for name, values in nuclei.items()}
+
+
+def _nuclei_statistics(nuclei: dict[str, np.ndarray], area_px: float, usual: Usual) -> np.ndarray:
+    """``[len(NUCLEI_NAMES)]`` of some nuclei on an area."""
+    size = np.digitize(nuclei["log_area"], usual.tertiles["log_area"])
+    stain = np.digitize(nuclei["haematoxylin"], usual.tertiles["haematoxylin"])
+    kinds = np.zeros((3, 3))
+    np.add.at(kinds, (size, stain), 1)
+    round_ones = nuclei["eccentricity"] < usual.medians["eccentricity"]
+    return np.concatenate(
+        [
+            _arrangement(nuclei, area_px),
+            _distribution(nuclei, usual),
+            np.log1p(kinds).ravel(),
+            np.log1p(
+                [
+                    np.sum((size == 0) & (stain == 2) & round_ones),
+                    np.sum((size == 2) & (stain == 0)),
+                    np.sum(nuclei["eccentricity"] > usual.quantiles["eccentricity"][2]),
+                ]
+            ),
+        ]
+    )
 
 
 def _arrangement(nuclei: dict[str, np.ndarray], area_px: float) -> list[float]:
-    """Logarithm of the count, share of the area covered, agreement of the long axes."""
+    """Logarithm of the count, share of the area covered, agreement of the long axes, scatter."""
     weight, angle = nuclei["eccentricity"], 2 * nuclei["angle"]
     count = len(weight)
-    alignment = np.nan
+    alignment = scatter = np.nan
     if count >= FEWEST_NUCLEI:
         pull = np.hypot(np.sum(weight * np.cos(angle)), np.sum(weight * np.sin(angle)))
         alignment = pull / max(weight.sum(), 1e-6)
-    return [np.log1p(count), nuclei["area"].sum() / area_px, alignment]
+        scatter = np.sqrt(nuclei["x"].var() + nuclei["y"].var())
+    return [np.log1p(count), nuclei["pixels"].sum() / area_px, alignment, scatter]
 
 
-def _distribution(nuclei: dict[str, np.ndarray], quantiles: tuple[float, ...]) -> np.ndarray:
-    """Mean, standard deviation and quantiles of each property; NaN with too few nuclei."""
-    values = np.stack([nuclei[name] for name in NUCLEUS_PROPERTIES])
-    if values.shape[1] < FEWEST_NUCLEI:
-        return np.full(len(NUCLEUS_PROPERTIES) * (2 + len(quantiles)), np.nan)
-    statistics = [values.mean(axis=1), values.std(axis=1)]
-    if quantiles:
-        statistics.extend(np.quantile(values, quantiles, axis=1))
-    return np.stack(statistics, axis=1).ravel()
+def _distribution(nuclei: dict[str, np.ndarray], usual: Usual) -> np.ndarray:
+    """Mean, standard deviation, and shares below the section's quantiles, of each property."""
+    if len(nuclei["log_area"]) < FEWEST_NUCLEI:
+        return np.full(len(NUCLEUS_PROPERTIES) * (2 + len(USUAL_QUANTILES)), np.nan)
+    statistics = []
+    for name in NUCLEUS_PROPERTIES:
+        values = nuclei[name]
+        below = (values[:, None] < usual.quantiles[name]).mean(axis=0)
+        statistics += [values.mean(), values.std(), *below]
+    return np.array(statistics)

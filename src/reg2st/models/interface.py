@@ -15,6 +15,20 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
+class FeatureBlock:
+    """Neighbouring columns of an embedding: what one encoder says of one view.
+
+    Attributes:
+        encoder: its name.
+        groups: widths of the runs of columns that belong together (the stages of a network),
+            in their order.
+    """
+
+    encoder: str
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class SectionTensors:
     """One section as tensors on one device; a batch is one section.
 
@@ -27,6 +41,8 @@ class SectionTensors:
             ``edge_index[0]`` (the neighbour) to ``edge_index[1]`` (the spot).
         counts: float32 ``[n, G]``, raw counts of the panel's genes; None when predicting.
         expression: float32 ``[n, G]``, the target; None when predicting.
+
+    ``blocks`` says what the columns of the embedding are, in their order.
     """
 
     name: str
@@ -38,6 +54,7 @@ class SectionTensors:
     edge_index: Tensor | None = None
     counts: Tensor | None = None
     expression: Tensor | None = None
+    blocks: tuple[FeatureBlock, ...] = ()
 
     @property
     def n_spots(self) -> int:
@@ -55,6 +72,23 @@ class SectionTensors:
     def without_targets(self) -> "SectionTensors":
         """The same section as a model may see it when predicting."""
         return dataclasses.replace(self, counts=None, expression=None)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of a section.
+
+    Shapes:
+        expression: float32 ``[n, G]``, in the units of the target.
+        spread: float32 ``[n, G]``, standard deviation of the target about it, in the same units;
+            None from a model that gives none.
+        expected_pcc: float32 ``[G]``, the PCC that the model expects of each gene in a section
+            that it was not trained on; None from a model that expects none.
+    """
+
+    expression: Tensor
+    spread: Tensor | None = None
+    expected_pcc: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +149,10 @@ class Model(nn.Module):
     def forward(self, section: SectionTensors) -> Tensor:
         """Predicted expression, float32 ``[n, G]``, in the units of the target."""
         raise NotImplementedError
+
+    def predict(self, section: SectionTensors) -> Prediction:
+        """The prediction with what else the model says of it; by default nothing."""
+        return Prediction(self(section))
 
 
 class Regression(Model):

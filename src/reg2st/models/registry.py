@@ -13,6 +13,7 @@ METHODS = {
     "brightness": "reg2st.models.controls:Brightness",
     "ridge": "reg2st.models.controls:Ridge",
     "sister_section": "reg2st.models.sister:SisterSection",
+    "sprig": "reg2st.models.sprig:SPRIG",
     "reg2st": "reg2st.models.reg2st:Reg2ST",
     "histogene": "reg2st.models.histogene:HisToGene",
     "hist2st": "reg2st.models.hist2st:Hist2ST",

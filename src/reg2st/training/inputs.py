@@ -10,7 +10,7 @@ import torch
 from reg2st.encoders import read_embeddings
 from reg2st.errors import UserError
 from reg2st.graphs import read_graph
-from reg2st.models.interface import Inputs, SectionTensors, Settings
+from reg2st.models.interface import FeatureBlock, Inputs, SectionTensors, Settings
 from reg2st.patches import read_mean_grey, read_patches
 from reg2st.sections import SectionArrays, load_section_arrays
 from reg2st.targets import log_expression
@@ -75,8 +75,10 @@ def load_section(
     """
     arrays = load_section_arrays(files.section, genes if with_targets else None)
     parts: dict[str, torch.Tensor] = {}
+    blocks: tuple[FeatureBlock, ...] = ()
     if needs.embedding:
-        parts["embedding"] = torch.from_numpy(_embedding(files, arrays, standardise))
+        features, blocks = _embedding(files, arrays, standardise)
+        parts["embedding"] = torch.from_numpy(features)
     if needs.patches:
         patches = read_patches(files.patches)
         _check_same_spots(arrays, patches.barcodes, files.patches)
@@ -94,22 +96,27 @@ def load_section(
         name=arrays.name,
         patient=arrays.patient,
         array_xy=torch.from_numpy(arrays.array_xy),
+        blocks=blocks,
         **parts,
     )
 
 
-def _embedding(files: SectionFiles, arrays: SectionArrays, standardise: str) -> np.ndarray:
-    """Embeddings side by side, float32 ``[n, d]``."""
-    blocks = []
+def _embedding(
+    files: SectionFiles, arrays: SectionArrays, standardise: str
+) -> tuple[np.ndarray, tuple[FeatureBlock, ...]]:
+    """Embeddings side by side, float32 ``[n, d]``, and what their columns are."""
+    parts, blocks = [], []
     for path in files.embeddings:
         embeddings = read_embeddings(path)
         _check_same_spots(arrays, embeddings.barcodes, path)
-        blocks.append(embeddings.embeddings)
-    features = np.concatenate(blocks, axis=1)
+        parts.append(embeddings.embeddings)
+        groups = embeddings.attributes.get("groups", [embeddings.embeddings.shape[1]])
+        blocks.append(FeatureBlock(embeddings.attributes["encoder"], tuple(map(int, groups))))
+    features = np.concatenate(parts, axis=1)
     if standardise == "section":
         spread = features.std(axis=0)
         features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    return features.astype(np.float32, copy=False)
+    return features.astype(np.float32, copy=False), tuple(blocks)
 
 
 def _check_same_spots(arrays: SectionArrays, barcodes: np.ndarray, path: Path) -> None:

@@ -28,7 +28,9 @@ def predict_run(
 
     ``X`` is float32 ``[spots, genes]`` in the units of the target, log10(1 + 1e4 c / sum c);
     obs names the section, patient and array coordinates of each spot, obsm["spatial"] its
-    pixels (x, y) of level 0.
+    pixels (x, y) of level 0. Where the model gives them, layers["spread"] is the standard
+    deviation of the target about its prediction, in the same units, and var["expected_pcc"] the
+    PCC to expect of each gene in a section that the model was not trained on.
     """
     import anndata
 
@@ -47,7 +49,7 @@ def predict_run(
     observations, pixels, predictions = [], [], []
     for files, section in zip(test, sections, strict=True):
         with torch.inference_mode(), autocast(torch.device(device), arithmetic):
-            predictions.append(model(section.to(device)).float().cpu().numpy())
+            predictions.append(model.predict(section.to(device)))
         arrays = load_section_arrays(files.section)
         pixels.append(arrays.pixel_xy)
         observations.append(
@@ -62,12 +64,22 @@ def predict_run(
                 index=[f"{section.name}_{barcode}" for barcode in arrays.barcodes],
             )
         )
+    var = pd.DataFrame(index=pd.Index(genes, name="gene"))
+    if predictions[0].expected_pcc is not None:
+        var["expected_pcc"] = predictions[0].expected_pcc.cpu().numpy()
     adata = anndata.AnnData(
-        X=np.concatenate(predictions),
+        X=_stacked([each.expression for each in predictions]),
         obs=pd.concat(observations),
-        var=pd.DataFrame(index=pd.Index(genes, name="gene")),
+        var=var,
         obsm={"spatial": np.concatenate(pixels)},
         uns={"run": {key: str(value) for key, value in recipe.key.items()}},
     )
+    if predictions[0].spread is not None:
+        adata.layers["spread"] = _stacked([each.spread for each in predictions])
     with written_whole(out) as temporary:
         adata.write_h5ad(temporary)
+
+
+def _stacked(parts: list[torch.Tensor]) -> np.ndarray:
+    """Spots of all sections, float32 ``[spots, genes]``."""
+    return torch.cat([part.float().cpu() for part in parts]).numpy()
