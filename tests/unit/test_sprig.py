@@ -151,6 +151,19 @@ def test_every_view_of_every_column_is_standardised_and_weighted():
     np.testing.assert_allclose(features.project(weight), rows @ weight, atol=1e-4)
 
 
+def test_scales_lie_between_the_sections_own_and_the_trainings():
+    features = section_features(NEW, SprigSettings())
+    doubled = 2 * features.deviation
+    for share, spread in ((0, 1), (0.5, np.sqrt(0.5)), (1, 0.5)):
+        rows = features.scaled_towards(doubled, share).rows(np.arange(80))
+        ratio = rows.std(axis=0) / features.rows(np.arange(80)).std(axis=0)
+        np.testing.assert_allclose(ratio, spread, rtol=1e-3)
+    dropped = features.scaled_towards(np.zeros_like(doubled), 0.5)
+    assert not dropped.rows(np.arange(80)).any()
+    tiny = features.scaled_towards(1e-6 * doubled, 1.0).rows(np.arange(80))
+    assert tiny.std() < 4.1 * features.rows(np.arange(80)).std()
+
+
 def test_principal_components_equal_a_singular_value_decomposition():
     rows = np.random.default_rng(0).normal(size=(30, 50)).astype(np.float32)
     found = principal_components(rows, 5)

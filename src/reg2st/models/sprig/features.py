@@ -5,7 +5,7 @@ projected chunk by chunk. Memory beyond the embedding grows with spots times com
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ LANDMARKS = 3000
 SPOTS_AT_A_TIME = 4096
 COLUMNS_AT_A_TIME = 4096
 
+LARGEST_RATIO = 4.0
+"""Between standard deviations of a feature in one section and in others that is believed."""
+
 LEAST_VARIANCE = 1e-8
 """Of a principal component, as a share of the first one's."""
 
@@ -30,19 +33,42 @@ class SectionFeatures:
     """Features of one section, ``[n, views * d]``, by what they are computed from.
 
     A view is a matrix ``[n, n]`` that averages the embedding over a neighbourhood, None for the
-    spot itself. Each column of each view has zero mean and unit variance over the section, times
-    the root of its weight.
+    spot itself. Each column of each view has zero mean over the section and is divided by its
+    standard deviation, then multiplied by the root of its weight.
 
     Shapes:
         embedding: float32 ``[n, d]``.
-        mean: float64 ``[views, d]``, of each view's average.
-        scale: float64 ``[views, d]``, what a centred average is multiplied by.
+        mean, deviation: float64 ``[views, d]``, of each view's average over the section.
+        root_weight: float64 ``[views, d]``.
+        divisor: float64 ``[views, d]``, what a centred average is divided by; 0 drops it.
     """
 
     embedding: NDArray[np.float32]
     views: tuple[csr_array | None, ...]
     mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    root_weight: NDArray[np.float64]
+    divisor: NDArray[np.float64]
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """What a centred average is multiplied by, ``[views, d]``."""
+        zero = np.zeros_like(self.divisor)
+        return np.divide(self.root_weight, self.divisor, out=zero, where=self.divisor > 0)
+
+    def scaled_towards(self, deviation: NDArray[np.float64], share: float) -> "SectionFeatures":
+        """The same, divided by a standard deviation between the section's own and another.
+
+        Args:
+            deviation: ``[views, d]``; a feature where it is 0 is dropped.
+            share: 0 for the section's own, 1 for the other; between them on a log scale.
+        """
+        ratio = np.divide(
+            deviation, self.deviation, out=np.zeros_like(deviation), where=self.deviation > 0
+        )
+        bounded = np.clip(ratio, 1 / LARGEST_RATIO, LARGEST_RATIO) ** share
+        divisor = np.where(ratio > 0, self.deviation * bounded, 0)
+        return replace(self, divisor=divisor)
 
     def rows(self, spots: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of some spots, float32 ``[spots, views * d]``."""
@@ -56,9 +82,9 @@ class SectionFeatures:
         """Features times ``weight [views * d, q]``: float32 ``[n, q]``."""
         n, d = self.embedding.shape
         total = np.zeros((n, weight.shape[1]), dtype=np.float32)
-        centre = self.mean[0]
+        centre, scale = self.mean[0], self.scale
         for index, view in enumerate(self.views):
-            scaled = weight[index * d : (index + 1) * d] * self.scale[index][:, None]
+            scaled = weight[index * d : (index + 1) * d] * scale[index][:, None]
             offset = ((centre - self.mean[index]) @ scaled).astype(np.float32)
             scaled = scaled.astype(np.float32)
             projected = np.concatenate([chunk @ scaled for chunk in self._centred(centre)])
@@ -161,11 +187,11 @@ def _described(
     views: tuple[csr_array | None, ...],
     weights: NDArray[np.float64],
 ) -> SectionFeatures:
-    """Features with the mean and scale of each column; ``weights`` is ``[views, d]``."""
+    """Features with what standardises each column; ``weights`` is ``[views, d]``."""
     n, d = embedding.shape
     centre = embedding.mean(axis=0, dtype=np.float64)
-    means, scales = [], []
-    for view, weight in zip(views, weights, strict=True):
+    means, deviations = [], []
+    for view in views:
         total, squares = np.zeros(d), np.zeros(d)
         for start in range(0, n, SPOTS_AT_A_TIME):
             some = slice(start, start + SPOTS_AT_A_TIME)
@@ -174,9 +200,15 @@ def _described(
             total += apart.sum(axis=0)
             squares += np.square(apart).sum(axis=0)
         shift = total / n
-        spread = np.sqrt(np.maximum(squares / n - shift**2, 0))
+        deviation = np.sqrt(np.maximum(squares / n - shift**2, 0))
         rounding = 1e-6 * np.abs(centre) + np.finfo(np.float32).tiny
-        varies = spread > rounding
         means.append(centre + shift)
-        scales.append(np.where(varies, np.sqrt(weight) / np.where(varies, spread, 1), 0))
-    return SectionFeatures(embedding, views, np.stack(means), np.stack(scales))
+        deviations.append(np.where(deviation > rounding, deviation, 0))
+    mean, deviation = np.stack(means), np.stack(deviations)
+    return SectionFeatures(embedding, views, mean, deviation, np.sqrt(weights), deviation)
+
+
+def pooled_deviation(features: list[SectionFeatures]) -> NDArray[np.float64]:
+    """Standard deviation of each feature within sections, over all of them, ``[views, d]``."""
+    spots = [len(each.embedding) for each in features]
+    return np.sqrt(np.average([each.deviation**2 for each in features], axis=0, weights=spots))

@@ -14,6 +14,7 @@ from reg2st.models.sprig.features import (
     LANDMARKS,
     SectionFeatures,
     in_array_order,
+    pooled_deviation,
     principal_components,
     section_features,
     spread_out,
@@ -35,7 +36,8 @@ class SPRIG(Regression):
     from training sections held out in turn: by patient where there are several, else by section,
     else by contiguous parts of the one section.
 
-    Buffers: ``weight [views * d, rank]`` from features to latents, ``shrinkage [rank]``,
+    Buffers: ``deviation [views, d]`` of the features within training sections, ``weight
+    [views * d, rank]`` from standardised features to latents, ``shrinkage [rank]``,
     ``loadings [rank, G]``, and those of ``Calibration``. Programs beyond those found are 0.
     """
 
@@ -46,6 +48,7 @@ class SPRIG(Regression):
         genes, rank = sizes.genes, settings.rank
         shapes = {
             "weight": (len(settings.view_weights) * sizes.features, rank),
+            "deviation": (len(settings.view_weights), sizes.features),
             "shrinkage": (rank,),
             "loadings": (rank, genes),
             **{field.name: (genes,) for field in fields(Calibration)},
@@ -62,13 +65,15 @@ class SPRIG(Regression):
     def fit(self, sections: list[SectionTensors]) -> None:
         genes = self.sizes.genes
         features = [section_features(section, self.settings) for section in sections]
+        deviation = pooled_deviation(features)
+        self.deviation.copy_(torch.from_numpy(deviation))
+        features = [each.scaled_towards(deviation, self.settings.common_scale) for each in features]
         axes = principal_components(_landmarks(features, sections), self.settings.components)
         parts = list(self._parts(sections, features, axes))
+        groups = dict.fromkeys(part.group for part in parts)
         moments = {
-            name: [part.moments for part in parts if part.group == name]
-            for name in dict.fromkeys(part.group for part in parts)
+            name: _total([part.moments for part in parts if part.group == name]) for name in groups
         }
-        moments = {name: _total(each) for name, each in moments.items()}
         everything = _total(list(moments.values()))
         programs = self._programs(everything)
         without = {
@@ -87,7 +92,9 @@ class SPRIG(Regression):
         self._keep(axes, programs, calibration)
 
     def predict(self, section: SectionTensors) -> Prediction:
-        latents = section_features(section, self.settings).project(_numpy(self.weight))
+        features = section_features(section, self.settings)
+        features = features.scaled_towards(_numpy(self.deviation), self.settings.common_scale)
+        latents = features.project(_numpy(self.weight))
         latents -= latents.mean(axis=0)
         pattern = latents @ _numpy(self.shrinkage[:, None] * self.loadings).astype(np.float32)
         factors = _numpy(self.factors).astype(np.float32)

@@ -18,6 +18,12 @@ class SprigSettings(Settings):
         min_length=1,
         description="weight of the spot itself and of each ring of neighbours",
     )
+    common_scale: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="features divided by their spread in the section (0) or in training (1)",
+    )
     dynamic_neighbours: int = Field(8, gt=0, description="most similar other spots")
     dynamic_weight: float = Field(1.0, ge=0, description="their weight; 0 leaves them out")
     temperature: float = Field(
