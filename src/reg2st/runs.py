@@ -108,6 +108,11 @@ def _splits(
     return {split for wanted in of_experiments or [splits] for split in wanted}
 
 
+def expects_pcc(method: str) -> bool:
+    """Whether a method's predictions say what PCC to expect of each gene."""
+    return model_class(method).expects_pcc
+
+
 def _seeds(seeds: list[int], method: str) -> list[int]:
     return seeds if is_network(method) else seeds[:1]
 

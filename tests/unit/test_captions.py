@@ -26,6 +26,7 @@ WILDCARDS = {
     "split": "section_out",
     "section": "C3",
     "experiment": "ablation",
+    "method": "sprig",
 }
 RESTRICTED = ("spots", "workflow")
 """Captions that do not speak of runs: of raw slides, and of the report as a whole."""

@@ -17,6 +17,7 @@ from reg2st.errors import UserError
 from reg2st.evaluation.metrics import pearson
 from reg2st.evaluation.statistics import compare
 from reg2st.figures.ablation import ablation_bars
+from reg2st.figures.expected_pcc import expected_pcc
 from reg2st.figures.expression_level import expression_level
 from reg2st.figures.gene_maps import gene_maps, genes_to_map
 from reg2st.figures.leakage import leakage
@@ -174,6 +175,21 @@ def test_expression_level(study):
         scores, split="section_out", variants=study.get("variants", ("full",))
     )
     assert_readable(figure)
+
+
+@SIZES
+def test_expected_pcc(study):
+    scores = scores_of(**study)
+    mine = scores[scores["method"].eq(study["methods"][-1]) & scores["variant"].eq("full")]
+    mine = mine[mine["split"] == "patient_out"]
+    noise = np.random.default_rng(0).normal(0, 0.05, len(mine))
+    table = mine.assign(expected=mine["pcc"].fillna(0) + noise)
+    figure = expected_pcc(table, dataset="her2st", split="patient_out", method=study["methods"][-1])
+    assert_readable(figure)
+    genes, sections = (axes.get_title(loc="left") for axes in figure.axes)
+    if study is not NO_PCC:
+        assert genes.startswith("40 genes, correlation 0.")
+        assert sections.startswith(f"{len(study['sections'])} sections, mean correlation 0.9")
 
 
 @pytest.mark.parametrize("with_published", [True, False])

@@ -13,7 +13,7 @@ from reg2st.targets import log_expression
 from reg2st.training.loop import train_network
 
 GENES, FEATURES = 11, 24
-RADIUS = {None: None, "nearest_4": None, "nearest_4_within_2": 2}
+RADIUS = {None: None, "nearest_4": None, "nearest_4_within_2": 2, "nearest_8_within_1_5": 1.5}
 SCATTERED = [[1, 1], [1, 2], [7, 3], [63, 0], [2, 2], [2, 1]]
 GRID = [[x, y] for x in range(5) for y in range(6)]
 QUICKER = {"hist2st": {"zinb_weight": 0.25, "dropout": 0.1}, "histogene": {"learning_rate": 1e-3}}

@@ -13,7 +13,7 @@ sys.path.insert(0, str(LIBRARY))
 from reg2st.config import read_datasets, validated
 from reg2st.encoders import encoder, path_name
 from reg2st.errors import UserError
-from reg2st.runs import expand_runs, is_control, is_network
+from reg2st.runs import expand_runs, expects_pcc, is_control, is_network
 
 try:
     config = validated(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")

@@ -230,6 +230,41 @@ rule draw_gene_maps:
         "../../scripts/draw_gene_maps.py"
 
 
+rule draw_expected_pcc:
+    input:
+        scores=f"{RESULTS}/scores/{{dataset}}.parquet",
+        predictions=lambda wildcards: [
+            f"{RESULTS}/{run.directory}/predictions.h5ad" for run in expecting_runs(wildcards)
+        ],
+    output:
+        pdf=f"{RESULTS}/figures/{{dataset}}/expected_pcc/{{split}}/{{method}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{dataset}}/expected_pcc/{{split}}/{{method}}.png",
+            caption="../report/expected_pcc.rst",
+            category="{dataset}",
+            subcategory="PCC",
+            labels={"figure": "expected against true PCC, {method}", "split": "{split}"},
+        ),
+    log:
+        f"{LOGS}/draw_expected_pcc/{{dataset}}/{{split}}/{{method}}.log",
+    benchmark:
+        f"{LOGS}/draw_expected_pcc/{{dataset}}/{{split}}/{{method}}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        caption=CAPTION,
+        seed=config["seeds"][0],
+    message:
+        "Drawing expected against true PCC of {wildcards.method} on {wildcards.dataset}, "
+        "{wildcards.split}"
+    script:
+        "../../scripts/draw_expected_pcc.py"
+
+
 rule draw_region_maps:
     input:
         section=f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",

@@ -101,6 +101,18 @@ def runs_testing(wildcards):
     ]
 
 
+def expecting_runs(wildcards):
+    """Full-variant runs of a method in a split, with the first seed."""
+    return [
+        run
+        for run in runs_of(wildcards.dataset)
+        if run.split == wildcards.split
+        and run.method == wildcards.method
+        and run.variant == "full"
+        and run.seed == config["seeds"][0]
+    ]
+
+
 def per_split(pattern):
     """A file of each dataset and split."""
     return expand(
@@ -126,6 +138,9 @@ def comparison_files():
     files = [f"{RESULTS}/tables/{table}.html" for table in tables]
     for figure in figures:
         files += per_split(f"figures/{{dataset}}/{figure}/{{split}}.png")
+    for method in config["methods"]:
+        if expects_pcc(method):
+            files += per_split(f"figures/{{dataset}}/expected_pcc/{{split}}/{method}.png")
     if len(config["splits"]) == 2:
         files += expand(f"{RESULTS}/figures/{{dataset}}/leakage.png", dataset=DATASETS)
     for dataset in DATASETS:

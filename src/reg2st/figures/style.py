@@ -68,11 +68,13 @@ METHOD_COLOURS = {
     "hist2st": "#009E73",
     "thitogene": "#CC79A7",
     "hggep": "#0072B2",
+    "sprig": "#882255",
     "reg2st": "#D55E00",
 }
-"""Okabe and Ito's palette, told apart with any colour vision; grey for the training mean."""
+"""Okabe and Ito's palette, told apart with any colour vision; grey for the training mean,
+Tol's wine for SPRIG."""
 
-SPARE_COLOURS = ("#882255", "#44AA99", "#332288", "#999933", "#AA4499", "#117733")
+SPARE_COLOURS = ("#44AA99", "#332288", "#999933", "#AA4499", "#117733")
 """For methods beyond those above (Tol's muted palette)."""
 
 REGION_COLOURS = (

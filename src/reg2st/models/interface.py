@@ -126,12 +126,14 @@ class Model(nn.Module):
     """A model of one section.
 
     A subclass names its ``Settings`` and ``presets`` (named overrides; ``quick`` is for
-    demonstrations), and says in ``inputs`` what it reads. Parameters and buffers are all
+    demonstrations), says in ``inputs`` what it reads, and in ``expects_pcc`` whether its
+    predictions say what PCC to expect of each gene. Parameters and buffers are all
     of its state, so saving and loading are the same for every method.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
     presets: ClassVar[dict[str, dict]] = {"quick": {}}
+    expects_pcc: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, sizes: Sizes) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ METHOD_LABELS = {
     "hist2st": "Hist2ST",
     "thitogene": "THItoGene",
     "hggep": "HGGEP",
+    "sprig": "SPRIG",
     "reg2st": "Reg2ST",
 }
 """The truth and controls first, then the published methods by year; new methods follow by name."""

@@ -42,6 +42,7 @@ class SPRIG(Regression):
     """
 
     Settings = SprigSettings
+    expects_pcc = True
 
     def __init__(self, settings: SprigSettings, sizes: Sizes) -> None:
         super().__init__(settings, sizes)

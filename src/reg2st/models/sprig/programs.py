@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 ROWS_AT_A_TIME = 8192
 
+LEAST_SHRINKAGE = 0.05
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -86,7 +88,8 @@ def fit_programs(
     With weights of mean 1, fitted values F = H Y of ridge regression are cut to U diag(s) V'.
     Program k carries s_k² of squared length; noise of the targets' residual variance, passed
     through the hat matrix, accounts for |H u_k|² times that variance. Shrinkage is 1 less
-    ``noise_factor`` times the second over the first, 0 at least.
+    ``noise_factor`` times the second over the first, 0 at least; the first program keeps
+    ``LEAST_SHRINKAGE``, so that no prediction is constant.
 
     Targets may be several copies of G genes side by side; a gene's loading is their mean.
     """
@@ -115,6 +118,7 @@ def fit_programs(
     variance = max(residual, 0) / max(moments.spots - hat.sum(), 1)
     noise = variance * np.square(hat[:, None] * left).sum(axis=0)
     shrinkage = np.maximum(0, 1 - noise_factor * noise / lengths)
+    shrinkage[:1] = np.maximum(shrinkage[:1], LEAST_SHRINKAGE)
     directions = basis @ ((np.sqrt(squares) / (squares + ridge))[:, None] * (along @ right))
     loadings = right.T.reshape(len(lengths), -1, genes).mean(axis=1)
     return Programs(directions, shrinkage, loadings)

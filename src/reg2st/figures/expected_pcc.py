@@ -1,0 +1,57 @@
+"""Expected against true PCC of each gene: whether a method knows which genes it can predict."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reg2st.evaluation.expectation import agreement
+from reg2st.figures.style import DARK, GREY, OURS, PAGE_IN, PUBLISHED, new_figure, styled, wrapped
+from reg2st.tables.labels import method_label, split_label
+
+PATIENT_CHARACTERS = 14
+
+
+@styled
+def expected_pcc(table: pd.DataFrame, *, dataset: str, split: str, method: str) -> Figure:
+    """Each gene's expected PCC against the one reached (left), and how well they agree (right).
+
+    Left, a dot a gene, both means over the test sections. Right, a dot a section: the Pearson
+    correlation over its genes.
+
+    Args:
+        table: of ``evaluation.expectation.expected_and_true``.
+        dataset: for the title.
+        split: the split that it is of.
+        method: the method that expected.
+    """
+    known = table.dropna(subset=["pcc"])
+    genes = known.groupby("gene", observed=True)[["expected", "pcc"]].mean()
+    sections = agreement(table)
+    figure = new_figure(PAGE_IN, 2.9)
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    left.scatter(genes["expected"], genes["pcc"], s=5, color=OURS, alpha=0.5, linewidth=0)
+    if len(genes):
+        low = min(genes.min())
+        high = max(genes.max())
+        left.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=0)
+    left.set_xlabel("Expected PCC of a gene, mean over sections")
+    left.set_ylabel("PCC reached, mean over sections")
+    if len(genes) > 2 and min(np.ptp(genes["expected"]), np.ptp(genes["pcc"])) > 0:
+        correlation = np.corrcoef(genes["expected"], genes["pcc"])[0, 1]
+        left.set_title(f"{len(genes)} genes, correlation {correlation:.2f}")
+
+    patients = list(dict.fromkeys(sections["patient"]))
+    place = sections["patient"].map({patient: row for row, patient in enumerate(patients)})
+    right.plot(sections["correlation"], place, "o", color=PUBLISHED, alpha=0.8)
+    right.set_yticks(range(len(patients)), [wrapped(str(p), PATIENT_CHARACTERS) for p in patients])
+    right.set_ylim(max(len(patients), 1) - 0.5, -0.5)
+    right.set_xlim(-1.02, 1.02)
+    right.axvline(0, color=GREY, linewidth=0.6, zorder=0)
+    right.set_xlabel("Correlation over the genes of a section")
+    right.set_ylabel("Patient")
+    mean = sections["correlation"].mean()
+    if np.isfinite(mean):
+        right.axvline(mean, color=DARK, linewidth=0.8, linestyle=":")
+        right.set_title(f"{len(sections)} sections, mean correlation {mean:.2f}")
+    figure.suptitle(f"{dataset}, {split_label(split)}: {method_label(method)}", x=0.01, ha="left")
+    return figure
