@@ -19,7 +19,7 @@ class Embedding:
     """An encoder applied to a view of each spot."""
 
     encoder: str
-    view: str
+    view: str = "native"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_seeds_repeat_networks_only(paper, root):
 
 def test_variants_override_settings_and_inputs(paper):
     del paper["ablation"], paper["sensitivity"]
-    wide = [{"encoder": "efficientnet_lite0", "view": "native"}]
+    wide = [{"encoder": "efficientnet_lite0"}]
     paper["methods"] = {
         "reg2st": {
             "preset": "published",
