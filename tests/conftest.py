@@ -1,9 +1,13 @@
 """Fixtures that all tests share."""
 
+import copy
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+from studies import TINY, Study
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -23,3 +27,31 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the real data in {SHARED}; set REG2ST_SHARED")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def new_study(root):
+    """Make a study in a folder, empty or as a copy of an existing one."""
+
+    def make(folder: Path, existing: Study | None = None) -> Study:
+        if existing is not None:
+            shutil.copytree(existing.folder, folder, symlinks=True)
+        return Study(root, folder, copy.deepcopy(TINY))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(new_study, tmp_path_factory):
+    """A study that ran to its end on two cores."""
+    study = new_study(tmp_path_factory.mktemp("finished"))
+    done = study.run(cores=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    study.output = done.stdout
+    return study
+
+
+@pytest.fixture
+def study(new_study, tmp_path) -> Study:
+    """A study in an empty folder."""
+    return new_study(tmp_path)

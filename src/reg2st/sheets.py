@@ -1,5 +1,6 @@
 """Sample sheets: which sections a dataset has and where their files are."""
 
+import re
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -68,11 +69,16 @@ def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:
 def _check_stays_inside(name: str, column: str, where: str) -> None:
     """Refuse names that would make the workflow write outside its own folders."""
     path = PurePosixPath(name)
-    is_name = column not in FILE_COLUMNS
-    outside = path.is_absolute() or ".." in path.parts or "\\" in name
-    if outside or (is_name and len(path.parts) > 1):
-        kind = "name without folders" if is_name else "file below the dataset's root"
-        raise UserError(f"{where}: {column} '{name}' must be a plain {kind}; correct it.")
+    if column not in FILE_COLUMNS:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise UserError(
+                f"{where}: {column} '{name}' must be a name of letters, digits, '_', '-' and '.' "
+                "that begins with none of the last two; correct it."
+            )
+    elif path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
+        raise UserError(
+            f"{where}: {column} '{name}' must be a plain file below the dataset's root; correct it."
+        )
 
 
 def subset(sheet: pd.DataFrame, sections: list[str], origin: str) -> pd.DataFrame:

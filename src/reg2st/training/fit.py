@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reg2st.errors import UserError
-from reg2st.files import sha256, written_whole
+from reg2st.files import clear_leftovers, sha256, written_whole
 from reg2st.jobs import peak_memory_bytes
 from reg2st.models.interface import Inputs, Model, Network, Settings, Sizes
 from reg2st.models.registry import method as model_class
@@ -136,6 +136,7 @@ def fit_run(
         temporary.write_text(json.dumps(record, indent=2) + "\n")
     save_model(model, out / "model.safetensors")
     checkpoint.unlink(missing_ok=True)
+    clear_leftovers(checkpoint)
 
 
 def build_model(

@@ -1,14 +1,11 @@
 """Running the real workflow in a folder of its own."""
 
-import copy
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
 
 TINY = {
@@ -74,31 +71,3 @@ class Study:
             "total",
             "job",
         }
-
-
-@pytest.fixture(scope="session")
-def new_study(root):
-    """Make a study in a folder, empty or as a copy of an existing one."""
-
-    def make(folder: Path, existing: Study | None = None) -> Study:
-        if existing is not None:
-            shutil.copytree(existing.folder, folder, symlinks=True)
-        return Study(root, folder, copy.deepcopy(TINY))
-
-    return make
-
-
-@pytest.fixture
-def study(new_study, tmp_path) -> Study:
-    """A study in an empty folder."""
-    return new_study(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def finished(new_study, tmp_path_factory) -> Study:
-    """A study that ran to its end on two cores; tests must leave it as it is."""
-    study = new_study(tmp_path_factory.mktemp("finished"))
-    done = study.run(cores=2)
-    assert done.returncode == 0, done.stdout + done.stderr
-    study.output = done.stdout
-    return study

@@ -1,0 +1,50 @@
+"""What breaks things, and who is at work when it does."""
+
+import os
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+
+def trials(few: int, many: int) -> int:
+    """How often to try something: few times in ``make test``, many in ``make test-faults``."""
+    return many if os.environ.get("REG2ST_TEST_FAULTS") == "1" else few
+
+
+class Disk:
+    """A tmpfs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+
+    def mount(self, megabytes: int = 64) -> subprocess.CompletedProcess:
+        return self._run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", self.folder)
+
+    def change(self, option: str) -> None:
+        """Mount it anew by another option: ``size=64m``, ``ro`` or ``rw``."""
+        done = self._run("mount", "-o", f"remount,{option}", self.folder)
+        assert done.returncode == 0, done.stderr
+
+    def used(self) -> int:
+        return shutil.disk_usage(self.folder).used
+
+    def unmount(self) -> None:
+        self._run("umount", "--lazy", self.folder)
+
+    def _run(self, *command: object) -> subprocess.CompletedProcess:
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True)
+
+
+def running_jobs(folder: Path) -> dict[int, str]:
+    """Processes of jobs at work in a folder, with their rules, known by the logs they hold."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if f"{folder}/.snakemake/scripts/".encode() in entry.joinpath("cmdline").read_bytes():
+                for file in entry.joinpath("fd").iterdir():
+                    with suppress(ValueError):
+                        log = Path(os.readlink(file)).relative_to(folder / "logs")
+                        found[int(entry.name)] = log.parts[1].removesuffix(".log")
+    return found
