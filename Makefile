@@ -1,17 +1,20 @@
 # make demo: set up and run the embedded default without its experiments. make test: set up and
 # run the tests.
 PYTHON ?= python3
+CONFIG ?= config/config.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: help setup demo test test-cluster doctor lint clean
+.PHONY: help setup demo test test-cluster test-faults doctor estimate lint clean
 
 help:
 	@echo "make demo    set up and run the workflow on simulated sections, without experiments"
 	@echo "make test    set up and run the tests"
 	@echo "make test-cluster  test the Slurm profile on a real Slurm (root and apt-get needed)"
+	@echo "make test-faults   test kills and other faults more often than make test does"
 	@echo "make doctor  check this machine"
+	@echo "make estimate CONFIG=config/demo.yaml  tell what a study will cost, without running it"
 	@echo "make lint    check style and workflow"
 	@echo "make clean   remove everything computed (results, logs), keep downloads"
 
@@ -37,8 +40,14 @@ test: $(VENV)/.installed-test
 test-cluster: $(VENV)/.installed-test
 	REG2ST_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster
 
+test-faults: $(VENV)/.installed-test
+	REG2ST_TEST_FAULTS=1 $(BIN)/pytest tests/faults
+
 doctor: $(VENV)/.installed
-	$(BIN)/python -m reg2st.doctor
+	$(BIN)/python -m reg2st.doctor --configfile $(CONFIG)
+
+estimate: $(VENV)/.installed
+	@$(BIN)/python scripts/estimate.py --configfile $(CONFIG)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

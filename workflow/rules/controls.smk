@@ -16,8 +16,8 @@ rule fit_controls:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(4000, per_mb=3),
+        runtime=growing(30, per_mb=0.1),
     params:
         runs=lambda wildcards: [plain_run(run, run.fold.train) for run in controls_of(wildcards)],
         checkpoint_seconds=lambda wildcards: config["training"]["checkpoint_seconds"],
@@ -42,8 +42,8 @@ rule predict_controls:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(3000, per_mb=4),
+        runtime=growing(30, per_mb=0.1),
     params:
         runs=lambda wildcards: [plain_run(run, run.fold.test) for run in controls_of(wildcards)],
     message:

@@ -4,6 +4,11 @@ from reg2st.experiments import read_experiments
 EXPERIMENTS = read_experiments(config)
 
 
+def growing(base, per_mb):
+    """A resource that grows with each attempt and with the size of a job's inputs."""
+    return lambda wildcards, input, attempt: attempt * round(base + per_mb * input.size_mb)
+
+
 def one_of(names):
     """A wildcard constraint that admits these names only."""
     return "|".join(names) or "(?!)"

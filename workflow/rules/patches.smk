@@ -15,8 +15,8 @@ rule cut_patches:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=growing(1500, per_mb=80),
+        runtime=growing(20, per_mb=0.1),
     params:
         view=lambda wildcards: config["views"][wildcards.view],
     message:
@@ -91,8 +91,8 @@ rule embed_patches:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(4000, per_mb=2),
+        runtime=growing(60, per_mb=0.1),
         gpu=1,
     message:
         "Embedding the patches of {wildcards.section} with {wildcards.encoder}"

@@ -17,7 +17,7 @@ rule read_section:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=growing(1500, per_mb=40),
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         patient=lambda wildcards: DATASETS[wildcards.dataset].sheet.at[wildcards.section, "patient"],
@@ -93,8 +93,8 @@ rule select_panel:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(2000, per_mb=10),
+        runtime=growing(15, per_mb=0.1),
     params:
         recipe=lambda wildcards: DATASETS[wildcards.dataset].config["panel"]["recipe"],
     message:

@@ -20,8 +20,8 @@ rule train_model:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=growing(6000, per_mb=3),
+        runtime=growing(240, per_mb=0.2),
         gpu=1,
     params:
         runs=lambda wildcards: [plain_run(run_of(wildcards), run_of(wildcards).fold.train)],
@@ -51,8 +51,8 @@ rule predict_fold:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(4000, per_mb=4),
+        runtime=growing(30, per_mb=0.1),
         gpu=1,
     params:
         runs=lambda wildcards: [plain_run(run_of(wildcards), run_of(wildcards).fold.test)],
