@@ -320,8 +320,8 @@ def render(jobs: Mapping[str, int], left: Mapping[str, int], cost: Cost) -> str:
     lines += [
         "",
         f"memory     {cost.memory_bytes[heaviest] / 1e9:.1f} GB at most, in a job of {heaviest}",
-        f"CPU hours  {_hours(cost, 'cpu', sum(cost.job_seconds.values()))} if no GPU is used",
-        f"GPU hours  {_hours(cost, 'gpu', 0)} if one is",
+        f"CPU hours  {_hours(cost, 'cpu', sum(cost.job_seconds.values()))} (where no GPU is used)",
+        f"GPU hours  {_hours(cost, 'gpu', 0)}",
         f"disk       {sum(cost.disk_bytes.values()) / 1e9:.2f} GB, of which",
     ]
     for what, size in sorted(cost.disk_bytes.items(), key=lambda item: -item[1]):
@@ -334,4 +334,4 @@ def _hours(cost: Cost, device: str, others: float) -> str:
     seconds = cost.network_seconds[device]
     unknown = sorted(rule for rule, value in seconds.items() if value is None)
     hours = f"{(others + sum(value or 0 for value in seconds.values())) / 3600:.1f}"
-    return f"{hours} and those of {' and '.join(unknown)}, not measured," if unknown else hours
+    return f"{hours} without {' and '.join(unknown)}, not measured yet" if unknown else hours
