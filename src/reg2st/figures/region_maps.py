@@ -83,8 +83,9 @@ def region_maps(
         )
 
     frame = Frame.around(arrays)
-    n_columns = min(COLUMNS, len(maps) + 1)
-    n_rows = math.ceil((len(maps) + 1) / n_columns)
+    n_panels = len(maps) + 1
+    n_rows = math.ceil(n_panels / COLUMNS)
+    n_columns = math.ceil(n_panels / n_rows)
     panel_in = PAGE_IN / n_columns
     characters = int(panel_in / CHARACTER_IN)
     headers = ["\n".join(wrapped(line, characters) for line in name.split("\n")) for name in maps]
@@ -100,7 +101,7 @@ def region_maps(
         faces[labelled] = [colours[name] for name in shown]
         draw_spots(axes, arrays.pixel_xy, frame, facecolors=faces.tolist())
         axes.set_title(header, fontsize=FONT_PT, loc="center", pad=2)
-    for axes in panels[len(maps) + 1 :]:
+    for axes in panels[n_panels:]:
         axes.set_visible(False)
     entries = {f"{name}, {counted(int((regions == name).sum()), 'spot')}": name for name in names}
     swatches = [

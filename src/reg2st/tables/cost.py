@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.labels import in_fixed_order, method_labels, split_label
 from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import MISSING, Table, number, whole, without_repeats
 
@@ -59,9 +59,7 @@ def cost_table(records: pd.DataFrame) -> Table:
         {
             "Dataset": medians["dataset"],
             "Split": medians["split"].map(split_label),
-            "Method": [
-                method_label(row.method, row.variant, row.preset) for row in medians.itertuples()
-            ],
+            "Method": method_labels(medians),
             "Parameters": medians["parameters"].map(_millions),
             "Epochs": medians["epochs"].map(whole),
             "Seconds a run": medians["seconds_training"].map(_seconds),

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from reg2st.evaluation.aggregate import GROUP, per_gene
-from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.evaluation.aggregate import per_gene
+from reg2st.tables.labels import in_fixed_order, method_label, method_labels, split_label
 from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import Table, number, percent, whole, without_repeats
 
@@ -37,7 +37,7 @@ def gene_table(
     chosen = scores[scores["variant"].isin(variants)]
     values = per_gene(chosen)
     values["runs"] = run_folders(values)
-    values["label"] = [method_label(*key) for key in values[GROUP[2:]].itertuples(index=False)]
+    values["label"] = method_labels(values)
     labels = list(dict.fromkeys(in_fixed_order(values)["label"]))
 
     ranking = values[(values["method"] == ranked_by) & (values["variant"] == "full")]

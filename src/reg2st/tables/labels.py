@@ -40,6 +40,17 @@ def method_label(method: str, variant: str = "full", preset: str = "published") 
     return label + _preset(preset)
 
 
+def method_labels(values: pd.DataFrame, prefix: str = "") -> list[str]:
+    """What the method of each row is called, from its columns method, variant and preset.
+
+    Args:
+        values: the rows.
+        prefix: of the columns (``other_`` in comparisons).
+    """
+    columns = [f"{prefix}{name}" for name in ("method", "variant", "preset")]
+    return [method_label(*key) for key in values[columns].itertuples(index=False)]
+
+
 def variant_label(variant: str, preset: str = "published") -> str:
     """A variant's name, with any preset but the published one."""
     return variant.replace("_", " ") + _preset(preset)

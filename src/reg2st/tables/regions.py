@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.tables.labels import in_fixed_order, method_labels, split_label
 from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import Table, number, whole, without_repeats
 
@@ -38,9 +38,7 @@ def region_table(agreements: pd.DataFrame) -> Table:
             "Dataset": values["dataset"],
             "Split": values["split"].map(split_label),
             "Section": values["section"],
-            "Method": [
-                method_label(row.method, row.variant, row.preset) for row in values.itertuples()
-            ],
+            "Method": method_labels(values),
             "ARI": values["ari"].map(number),
             "NMI": values["nmi"].map(number),
             "Labelled spots": values["n_labelled"].map(whole),

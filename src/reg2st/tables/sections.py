@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from reg2st.evaluation.aggregate import GROUP, per_section
-from reg2st.tables.labels import in_fixed_order, method_label, split_label
+from reg2st.evaluation.aggregate import per_section
+from reg2st.tables.labels import in_fixed_order, method_labels, split_label
 from reg2st.tables.provenance import run_folders
 from reg2st.tables.shares import share_note, shares
 from reg2st.tables.writers import Table, number, percent, whole, without_repeats
@@ -34,7 +34,7 @@ def section_table(
     values = per_section(chosen)
     values["runs"] = run_folders(values)
     values["share"] = shares(values, limits, ("dataset", "section"))
-    values["label"] = [method_label(*key) for key in values[GROUP[2:]].itertuples(index=False)]
+    values["label"] = method_labels(values)
     labels = list(dict.fromkeys(in_fixed_order(values)["label"]))
     sections = chosen.drop_duplicates(["dataset", "split", "section"])
     shown = pd.DataFrame(

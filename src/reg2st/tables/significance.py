@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reg2st.tables.labels import method_label, method_order, split_label
+from reg2st.tables.labels import method_labels, method_order, split_label
 from reg2st.tables.provenance import run_folders
 from reg2st.tables.writers import Table, intervals, number, signed, whole, without_repeats
 
@@ -23,13 +23,8 @@ def significance(comparisons: pd.DataFrame) -> Table:
         {
             "Dataset": values["dataset"],
             "Split": values["split"].map(split_label),
-            "Method": [
-                method_label(row.method, row.variant, row.preset) for row in values.itertuples()
-            ],
-            "Against": [
-                method_label(row.other_method, row.other_variant, row.other_preset)
-                for row in values.itertuples()
-            ],
+            "Method": method_labels(values),
+            "Against": method_labels(values, "other_"),
             "Difference": values["difference"].map(signed),
             "95 % over patients": intervals(values, "patient"),
             "p": values["p"].map(p_value),
