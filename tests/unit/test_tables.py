@@ -1,6 +1,7 @@
 """Tables: the numbers they show, their order, and the formats they are written in."""
 
 import json
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -346,6 +347,23 @@ def test_written_files(tmp_path, awkward):
     assert markdown == as_markdown(awkward)
     assert latex == as_latex(awkward)
     assert (tmp_path / "table.html").read_text() == as_html(awkward)
+
+
+def test_all_formats_hold_the_same_rows(published, limits):
+    table = comparison(scores_of(), published=published, limits=limits)
+    rows = [[cell for cell in row if cell] for row in table.shown.to_numpy().tolist()]
+    pages = {
+        "markdown": [line for line in as_markdown(table).splitlines() if line.startswith("|")][2:],
+        "latex": as_latex(table).split("\\midrule")[1].split("\\bottomrule")[0].split("\\\\")[:-1],
+        "html": as_html(table).split("<tbody>")[1].split("</tr>")[:-1],
+    }
+    for name, lines in pages.items():
+        assert len(lines) == len(rows), name
+        for line, cells in zip(lines, rows, strict=True):
+            plain = unescape(line).replace("\\%", "%")
+            assert all(cell in plain for cell in cells), (name, line)
+    means = table.values["mean_pcc"].map(number)
+    assert table.shown["Mean PCC"].tolist() == means.tolist()
 
 
 def test_terminal_shows_brief_columns_only():

@@ -148,7 +148,7 @@ def genes_to_map(
 
 def _correlation(truth: np.ndarray, values: np.ndarray) -> str:
     correlation = pearson(truth[:, None], values[:, None])[0]
-    return "no PCC" if np.isnan(correlation) else f"PCC {correlation:.2f}"
+    return "no PCC" if np.isnan(correlation) else f"PCC {correlation:.2f}".replace("-", "−")
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
