@@ -32,7 +32,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(SNAKEMAKE) --cores all --configfile config/demo.yaml results/demo/comparison.html
+	$(SNAKEMAKE) results/demo/comparison.html --cores all --configfile config/demo.yaml
 
 test: $(VENV)/.installed-test
 	$(BIN)/pytest
