@@ -208,9 +208,8 @@ class _Study:
         return self.rates("section_bytes", "picture") + matrix
 
     def _model_bytes(self, run: Run) -> float:
-        size = FLOAT_BYTES * _parameters(
-            run.method, run.settings, Sizes(self._genes(run.dataset), self._features(run))
-        )
+        sizes = Sizes(self._genes(run.dataset), self._features(run))
+        size = _state_bytes(run.method, run.settings, sizes)
         if run.method == "sister_section":  # it keeps what it was shown
             size += FLOAT_BYTES * self._genes(run.dataset) * self._spots_of(run, "train")
         return size
@@ -286,13 +285,13 @@ def _features(name: str) -> int:
 
 
 @cache
-def _parameters(method: str, settings: Any, sizes: Sizes) -> int:
-    """Numbers that a model holds, counted without making them."""
+def _state_bytes(method: str, settings: Any, sizes: Sizes) -> int:
+    """Bytes of a model's parameters and buffers, counted without making them."""
     import torch
 
     with torch.device("meta"):
         model = model_class(method)(settings, sizes)
-    return sum(value.numel() for value in model.state_dict().values())
+    return sum(value.nbytes for value in model.state_dict().values())
 
 
 def _times(rate: float | None, amount: float) -> float | None:

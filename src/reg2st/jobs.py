@@ -61,7 +61,8 @@ def _lack(error: Exception) -> str | None:
     if isinstance(error, OSError):
         for number, remedy in UNWRITABLE.items():
             if error.errno == number or os.strerror(number) in text:
-                return f"{text.rstrip('.')}; {remedy}, then run the same command again."
+                where = f" at {error.filename}" if error.filename else ""
+                return f"{os.strerror(number)}{where}; {remedy}, then run the same command again."
     return None
 
 
