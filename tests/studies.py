@@ -63,7 +63,7 @@ class Study:
 
     def planned(self, *arguments: str) -> set[str]:
         """Rules that a dry run would run; empty when there is nothing to do."""
-        done = self.run("--dry-run", "--quiet", "rules", *arguments)
+        done = self.run(*arguments, "--dry-run", "--quiet", "rules")
         assert done.returncode == 0, done.stdout + done.stderr
         lines = (done.stdout + done.stderr).splitlines()
         table = [line.split() for line in lines]
