@@ -209,7 +209,7 @@ class _Study:
 
     def _model_bytes(self, run: Run) -> float:
         sizes = Sizes(self._genes(run.dataset), self._features(run))
-        size = _state_bytes(run.method, run.settings, sizes)
+        size = _state_bytes(run.method, run.settings.model_dump_json(), sizes)
         if run.method == "sister_section":  # it keeps what it was shown
             size += FLOAT_BYTES * self._genes(run.dataset) * self._spots_of(run, "train")
         return size
@@ -285,12 +285,13 @@ def _features(name: str) -> int:
 
 
 @cache
-def _state_bytes(method: str, settings: Any, sizes: Sizes) -> int:
-    """Bytes of a model's parameters and buffers, counted without making them."""
+def _state_bytes(method: str, settings: str, sizes: Sizes) -> int:
+    """Bytes of a model's parameters and buffers, counted without making them; settings as JSON."""
     import torch
 
+    parsed = model_class(method).Settings.model_validate_json(settings)
     with torch.device("meta"):
-        model = model_class(method)(settings, sizes)
+        model = model_class(method)(parsed, sizes)
     return sum(value.nbytes for value in model.state_dict().values())
 
 
