@@ -82,7 +82,7 @@ def test_a_changed_setting_reruns_that_method_alone(finished, new_study, tmp_pat
     study = new_study(tmp_path / "copy", existing=finished)
     study.config["methods"]["reg2st"]["settings"] = {"epochs": 3}
     training = planned_lines(study, "Training")
-    assert len(training) == 6
+    assert len(training) == 6 + 2 * 2, "every fold, and two variants under patient_out"
     assert all(line.startswith("Training reg2st") for line in training)
     kept = {"read_section", "cut_patches", "embed_patches", "select_panel", "fit_controls"}
     assert not kept & study.planned()
