@@ -6,6 +6,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("REG2ST_TEST_FAULTS") != "1", reason="takes many minutes: make test-faults"
+)
+
 RUN = "runs/simulated/section_out/ridge/full/fold-A1/seed-0"
 PATCHES = "patches/native/simulated/A1.h5"
 

@@ -16,6 +16,10 @@ from faults import running_jobs, trials
 from reg2st.training.fit import Recipe, fit_run
 from reg2st.training.inputs import section_files
 
+pytestmark = pytest.mark.skipif(
+    os.environ.get("REG2ST_TEST_FAULTS") != "1", reason="takes many minutes: make test-faults"
+)
+
 SCORES = "runs/simulated/section_out/ridge/full/fold-A1/seed-0/scores.tsv"
 
 # Time, machine and versions differ between two runs.

@@ -1,7 +1,10 @@
 """Configuration and sample sheets: what is filled in, and what a user's mistake is told."""
 
+from copy import deepcopy
+
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from reg2st.config import read_datasets, validated
 from reg2st.errors import UserError
@@ -51,10 +54,15 @@ def test_defaults_are_filled_in(study, schema):
 
 
 def test_shipped_configs_are_valid(root, schema):
-    shipped = sorted((root / "config").glob("*.yaml"))
-    assert "demo.yaml" in {path.name for path in shipped}
-    for path in shipped:
-        validated(yaml.safe_load(path.read_text()), schema)
+    shipped = {
+        path.name: yaml.safe_load(path.read_text()) for path in (root / "config").glob("*.yaml")
+    }
+    experiments = shipped.pop("experiments.yaml")
+    assert {"config.yaml", "demo.yaml"} < shipped.keys()
+    for config in shipped.values():
+        validated(deepcopy(config), schema)
+    update_config(shipped["config.yaml"], experiments)
+    validated(shipped["config.yaml"], schema)
 
 
 @pytest.mark.parametrize(
