@@ -88,7 +88,8 @@ def estimate(
     return Cost(
         disk_bytes=study.disk_bytes(),
         job_seconds={
-            rule: count * study.rates("job_seconds", rule) for rule, count in jobs.items()
+            rule: count * study.rates("job_seconds", rule, _kind(rule))
+            for rule, count in jobs.items()
         },
         network_seconds={device: study.network_seconds(device) for device in ("cpu", "gpu")},
         memory_bytes={rule: study.memory_bytes(rule) for rule in jobs},
@@ -261,7 +262,7 @@ class _Study:
         return {"embed_patches": _sum(embedding), "train_model": _sum(training)}
 
     def memory_bytes(self, rule: str) -> float:
-        base = self.rates("job_memory", rule)
+        base = self.rates("job_memory", rule, _kind(rule))
         networks = [run for run in self.runs if is_network(run.method)]
         if rule != "train_model" or not networks:
             return base
@@ -277,6 +278,11 @@ class _Study:
             + self._spots_of(run, "train") * a_spot
             + largest * self.rates("activation_bytes", f"{run.method}:{run.preset}")
         )
+
+
+def _kind(rule: str) -> str:
+    """What a rule does; rules that predict are named after their dataset and split."""
+    return rule.partition("_")[0]
 
 
 def _features(name: str) -> int:

@@ -131,11 +131,15 @@ def _command(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Job:
-    """Slurm's record of a job; ``start`` and ``end`` are None before their time."""
+    """Slurm's record of a job; ``start`` and ``end`` are None before their time.
+
+    The plugin's comment names the rule and its wildcards' values, joined by underscores.
+    """
 
     identifier: str
     state: str
     rule: str
+    wildcards: str
     account: str
     partition: str
     gpus: int
@@ -298,6 +302,17 @@ class Slurm:
         listed = self.run("squeue", "--noheader", "--format=%i\t%k").stdout
         return dict(line.split("\t") for line in listed.splitlines())
 
+    def record(self, job: Job) -> Job:
+        """What is known of a job by now."""
+        return next(each for each in self.jobs() if each.identifier == job.identifier)
+
+    def runs(self, job: Job, script: str) -> bool:
+        """Whether some process of a job runs a script of that name."""
+        with suppress(OSError):
+            commands = [Path(f"/proc/{each}/cmdline").read_text() for each in self.processes(job)]
+            return any(f".{script}.py" in command for command in commands)
+        return False
+
     def kill(self, job: Job) -> list[int]:
         """Kill -9 every process of a job; returns their ids."""
         processes = self.processes(job)
@@ -378,12 +393,14 @@ class Slurm:
 
 def _job(record: list[str], comments: dict[str, str]) -> Job:
     identifier, state, comment, account, partition, requested, minutes, start, end = record
+    rule, _, wildcards = (comment or comments.get(identifier, "")).partition("_wildcards_")
     wanted = dict(entry.split("=") for entry in requested.split(","))
     number, unit = re.fullmatch(r"([\d.]+)([KMGT])", wanted["mem"]).groups()
     return Job(
         identifier=identifier,
         state=state,
-        rule=re.sub(r"^rule_|_wildcards_.*", "", comment or comments.get(identifier, "")),
+        rule=rule.removeprefix("rule_"),
+        wildcards=wildcards,
         account=account,
         partition=partition,
         gpus=int(wanted.get("gres/gpu", 0)),

@@ -1,9 +1,14 @@
-"""The Slurm profile on a real cluster, with jobs that only sleep."""
+"""The Slurm profile on a real cluster, which trains the folds of the demo."""
 
+import re
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import slurm as cluster
@@ -12,29 +17,9 @@ import yaml
 from reg2st.doctor import check_slurm
 
 PROFILE = Path(__file__).parents[2] / "workflow" / "profiles" / "slurm" / "config.v9+.yaml"
+Found = TypeVar("Found")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
-GPU_RULES = ("embed_patches", "train_model", "predict_fold")
-
-WORKFLOW = """
-rule all:
-    localrule: True
-    input: expand("{kind}/{k}", kind=["embed", "train", "predict"], k=range(2)), "summary"
-
-rule embed_patches:
-    output: "embed/{k}"
-    resources: gpu=1
-    shell: "touch $SLURM_JOB_ID.started; sleep 5; echo $CUDA_VISIBLE_DEVICES > {output}"
-
-use rule embed_patches as train_model with:
-    output: "train/{k}"
-
-use rule embed_patches as predict_fold with:
-    output: "predict/{k}"
-
-rule collect_scores:
-    output: "summary"
-    shell: "touch {output}"
-"""
+SCORES = "results/demo/scores/simulated.parquet"
 
 # Site facts as this test's cluster wants them, in place of the profile's commented examples.
 SITE_FACTS = {
@@ -45,7 +30,6 @@ SITE_FACTS = {
     "#     slurm_partition: gpu": "    slurm_partition: gpu",
     "#     constraint: a100": "    constraint: a100",
     "#   train_model: *gpu": "  train_model: *gpu",
-    "#   predict_fold: *gpu": "  predict_fold: *gpu",
 }
 
 # What a small machine without a network file system need not wait for.
@@ -63,16 +47,42 @@ def site_profile() -> dict:
     return yaml.safe_load("\n".join(SITE_FACTS.get(line, line) for line in lines))
 
 
-def start_snakemake(
-    folder: Path, running: cluster.Slurm, targets: tuple[str, ...] = ()
-) -> subprocess.Popen:
+@pytest.fixture
+def demo(root, tmp_path):
+    """The demo's sections made and embedded; the folds that hold one out are still to be trained.
+
+    Sections are smaller and trainings longer than the demo's, so that a training may be caught.
+    """
+    config = yaml.safe_load((root / "config" / "demo.yaml").read_text())
+    config["datasets"]["simulated"]["source"]["simulation"]["spots"] = 40
+    config["datasets"]["simulated"]["panel"]["recipe"]["min_spots"] = 10
+    config["splits"] = ["section_out"]
+    config["methods"] = {"reg2st": {"preset": "quick", "settings": {"epochs": 150}}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    prepared = run_here(root, tmp_path, "--until", "select_panel", "embed_patches", SCORES)
+    assert prepared.returncode == 0, prepared.stderr
+    return tmp_path
+
+
+def snakemake(root: Path, profile: Path) -> list[str]:
+    return [
+        *(*SNAKEMAKE, "--snakefile", str(root / "workflow" / "Snakefile")),
+        *("--workflow-profile", str(profile), "--configfile", "config.yaml", "--nocolor"),
+    ]
+
+
+def run_here(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [*snakemake(root, root / "workflow" / "profiles" / "default"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def start_on_slurm(root: Path, folder: Path, running: cluster.Slurm) -> subprocess.Popen:
     profile = folder / "profile" / PROFILE.name
-    profile.parent.mkdir(parents=True)
+    profile.parent.mkdir()
     profile.write_text(yaml.safe_dump({**site_profile(), **HASTE}))
-    (folder / "Snakefile").write_text(WORKFLOW)
     with open(folder / "snakemake.log", "w") as log:
         return subprocess.Popen(
-            [*SNAKEMAKE, "--workflow-profile", profile.parent, *targets],
+            [*snakemake(root, profile.parent), SCORES],
             cwd=folder,
             env=running.environment,
             stdout=log,
@@ -80,47 +90,26 @@ def start_snakemake(
         )
 
 
-def wait_for_jobs(
-    running: cluster.Slurm, seen: set[str], state: str, count: int
-) -> list[cluster.Job]:
-    """The new GPU jobs in a state, once there are so many."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        jobs = [
-            job
-            for job in running.jobs()
-            if job.identifier not in seen and job.state == state and job.gpus
-        ]
-        if len(jobs) >= count:
-            return jobs
-        time.sleep(0.5)
-    raise AssertionError(f"fewer than {count} jobs were ever {state}: {running.jobs()}")
+def wait_for(what: str, find: Callable[[], Found], folder: Path, seconds: float = 300) -> Found:
+    """What ``find`` finds, once it finds something."""
+    deadline = time.monotonic() + seconds
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"no {what}\n{(folder / 'snakemake.log').read_text()}"
+        time.sleep(0.3)
+    return found
 
 
-def wait_until_started(folder: Path, jobs: list[cluster.Job]) -> None:
-    """Return when the jobs are past all that needs the controller and do their work."""
-    deadline = time.monotonic() + 60
-    while not all((folder / f"{job.identifier}.started").exists() for job in jobs):
-        assert time.monotonic() < deadline, (folder / "snakemake.log").read_text()
-        time.sleep(0.2)
+def fold(job: cluster.Job) -> str:
+    return job.wildcards.split("_")[-2]
 
 
-def finish(snakemake: subprocess.Popen, folder: Path, seconds: float = 240) -> str:
-    try:
-        code = snakemake.wait(seconds)
-    finally:
-        snakemake.kill()
-    log = (folder / "snakemake.log").read_text()
-    assert code == 0, log
-    return log
-
-
-def outputs(folder: Path) -> dict[str, str]:
-    return {
-        str(file.relative_to(folder)): file.read_text().strip()
-        for kind in ("embed", "train", "predict")
-        for file in (folder / kind).glob("*")
-    }
+def training(running: cluster.Slurm) -> list[cluster.Job]:
+    """Jobs that are past all that needs the controller: their script runs and sees its device."""
+    return [
+        job
+        for job in running.jobs()
+        if job.rule == "train_model" and job.state == "RUNNING" and running.runs(job, "train_model")
+    ]
 
 
 def test_every_key_of_the_profile_is_an_option_of_snakemake():
@@ -131,50 +120,53 @@ def test_every_key_of_the_profile_is_an_option_of_snakemake():
     assert unknown == []
 
 
-def test_killed_job_is_resubmitted_and_every_job_has_one_gpu(slurm, tmp_path):
-    seen = {job.identifier for job in slurm.jobs()}
-    snakemake = start_snakemake(tmp_path, slurm)
-    victim = wait_for_jobs(slurm, seen, "RUNNING", 1)[0]
-    wait_until_started(tmp_path, [victim])
-    assert slurm.kill(victim), "the job had no process to kill"
-    log = finish(snakemake, tmp_path)
+@pytest.mark.timeout(1200)
+def test_the_demos_folds_survive_a_killed_job_and_a_restart_of_the_controller(slurm, root, demo):
+    process = start_on_slurm(root, demo, slurm)
+    victim = wait_for("two trainings at once", lambda: training(slurm)[1:], demo)[0]
+    slurm.kill(victim)
 
-    jobs = [job for job in slurm.jobs() if job.identifier not in seen]
-    assert {job.account for job in jobs} == {cluster.ACCOUNT}
-    gpu_jobs = [job for job in jobs if job.rule in GPU_RULES]
-    assert sorted(job.state for job in gpu_jobs) == ["COMPLETED"] * 6 + ["FAILED"]
-    assert {job.gpus for job in gpu_jobs} == {1}
-    assert {job.partition for job in gpu_jobs} == {"gpu"}
-    assert [(job.gpus, job.partition) for job in jobs if job not in gpu_jobs] == [(0, "cpu")]
-    assert any(one.overlaps(other) for one in gpu_jobs for other in gpu_jobs if one is not other), (
-        "no two GPU jobs ran at once"
-    )
-    assert set(outputs(tmp_path).values()) == {"0", "1"}
+    def again() -> list[cluster.Job]:
+        return [job for job in slurm.jobs() if (fold(job), job.memory_mb) == retried]
 
-    killed = next(job for job in gpu_jobs if job.state == "FAILED")
-    assert killed.identifier == victim.identifier
-    assert "Trying to restart job" in log
-    again = [job for job in gpu_jobs if job.rule == killed.rule and job.start >= killed.end]
-    assert (2 * killed.memory_mb, 2 * killed.minutes) in [
-        (job.memory_mb, job.minutes) for job in again
-    ]
-    assert list((tmp_path / "logs" / "slurm").rglob(f"{killed.identifier}.log"))
-
-
-def test_running_jobs_survive_a_restart_of_the_controller(slurm, tmp_path):
-    seen = {job.identifier for job in slurm.jobs()}
-    targets = ("train/0", "train/1", "predict/0")
-    snakemake = start_snakemake(tmp_path, slurm, targets)
-    wait_until_started(tmp_path, wait_for_jobs(slurm, seen, "RUNNING", 2))
-    wait_for_jobs(slurm, seen, "PENDING", 1)
+    retried = (fold(victim), 2 * victim.memory_mb)
+    (second,) = wait_for("second attempt", again, demo)
+    assert second.minutes == 2 * victim.minutes
+    wait_for("training to outlast the controller", lambda: training(slurm), demo)
     slurm.stop_controller()
     time.sleep(12)
-    assert snakemake.poll() is None, (tmp_path / "snakemake.log").read_text()
+    assert process.poll() is None, (demo / "snakemake.log").read_text()
     slurm.start_controller()
-    finish(snakemake, tmp_path)
-    jobs = [job for job in slurm.jobs() if job.identifier not in seen]
-    assert [job.state for job in jobs] == ["COMPLETED"] * 3, "a job was lost or ran twice"
-    assert set(outputs(tmp_path)) == set(targets)
+    try:
+        assert process.wait(600) == 0, (demo / "snakemake.log").read_text()
+    finally:
+        process.kill()
+
+    jobs = slurm.jobs()
+    assert {job.account for job in jobs} == {cluster.ACCOUNT}
+    trainings = [job for job in jobs if job.rule == "train_model"]
+    assert [(job.rule, job.gpus, job.partition) for job in jobs if job not in trainings] == [
+        ("predict_simulated_section_out", 0, "cpu"),
+        ("collect_scores", 0, "cpu"),
+    ]
+    assert {(job.gpus, job.partition) for job in trainings} == {(1, "gpu")}
+    assert any(one.overlaps(other) for one, other in combinations(trainings, 2))
+    done = [fold(job) for job in trainings if job.state == "COMPLETED"]
+    assert sorted(done) == ["A1", "A2", "B1", "B2", "C1", "C2"], "a job was lost or ran twice"
+    assert [job for job in trainings if job.state != "COMPLETED"] == [slurm.record(victim)]
+    assert list((demo / "logs" / "slurm").rglob(f"{victim.identifier}.log"))
+    devices = {
+        re.search(r"device (\d)", log.read_text())[1]
+        for log in (demo / "logs" / "demo" / "train_model").rglob("*.log")
+    }
+    assert devices == {"0", "1"}
+
+    run = f"results/demo/runs/simulated/section_out/reg2st/full/fold-{fold(victim)}/seed-0"
+    on_slurm = (demo / run / "scores.tsv").read_bytes()
+    shutil.rmtree(demo / run)
+    here = run_here(root, demo, "--cores", "1", f"{run}/scores.tsv")
+    assert here.returncode == 0, here.stderr
+    assert (demo / run / "scores.tsv").read_bytes() == on_slurm
 
 
 def test_cluster_leaves_nothing_behind(slurm_installed):

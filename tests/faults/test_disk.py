@@ -71,7 +71,10 @@ def test_results_that_were_moved_are_gone_on_with(new_study, finished, tmp_path)
     before.folder.rename(tmp_path / "there")
     moved = new_study(tmp_path / "there")
     scores = f"{RUN}/scores.tsv"
-    assert moved.planned(f"results/tiny/{scores}") == {"fit_controls", "predict_controls"}
+    assert moved.planned(f"results/tiny/{scores}") == {
+        "fit_controls",
+        "predict_controls_simulated_section_out",
+    }
     assert repeated(moved, scores) == (finished.results / scores).read_bytes()
 
 

@@ -68,15 +68,15 @@ def test_shipped_configs_are_valid(root, schema):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"methdos": {}}, "unknown key 'methdos'; did you mean 'methods'?"),
+        ({"methdos": {}}, "unknown key 'methdos' (did you mean 'methods'?)"),
         ({"seeds": []}, "Config, seeds:"),
         ({"seeds": "0"}, "Config, seeds: '0' is not of type 'array'"),
         ({"splits": ["slide_out"]}, "'slide_out' is not one of"),
         (
             {"methods": {"reg2st": {"setings": {}}}},
-            "unknown key 'setings'; did you mean 'settings'?",
+            "unknown key 'setings' (did you mean 'settings'?)",
         ),
-        ({"views": {"wide": {"field": 448}}}, "unknown key 'field'; did you mean 'field_px'?"),
+        ({"views": {"wide": {"field": 448}}}, "unknown key 'field' (did you mean 'field_px'?)"),
         ({"name": "../elsewhere"}, "Config, name:"),
     ],
 )
@@ -101,7 +101,7 @@ def test_datasets_are_read_with_their_sheets(study, schema):
     [
         ("B1\tB\t", "A1\tB\t", "line 3: section 'A1' is listed twice"),
         ("B1\tB\t", "B1\t\t", "line 3: 'patient' is missing"),
-        ("\tpatient\t", "\tpatinet\t", "has no column 'patient'; did you mean 'patinet'?"),
+        ("\tpatient\t", "\tpatinet\t", "has no column 'patient' (did you mean 'patinet'?)"),
         ("\tum_per_px", "\tum_per_pixel", "unknown column 'um_per_pixel'"),
         ("0.7", "-0.7", "line 2: um_per_px is '-0.7'"),
         ("B1.tsv", "B7.tsv", "section B1: its counts file"),

@@ -488,4 +488,4 @@ def test_offline_and_not_cached_says_what_to_do(fetch):
 
 def test_a_name_that_timm_does_not_know_is_helped(fetch):
     told = fetch("timm:resnet_18", HF_HUB_OFFLINE="1")
-    assert told.startswith("UserError timm has no pretrained model 'resnet_18'; did you mean")
+    assert told.startswith("UserError timm has no pretrained model 'resnet_18' (did you mean")

@@ -91,9 +91,7 @@ def predicted(tmp_path_factory):
         training = [files[name] for name in ("A1", "A2", "B1")]
         fit_run(recipe, training, panel, run, device="cpu", checkpoint_seconds=60)
         predictions = run / "predictions.h5ad"
-        predict_run(
-            recipe, [files["C1"]], panel, run / "model.safetensors", predictions, device="cpu"
-        )
+        predict_run(recipe, [files["C1"]], panel, run / "model.safetensors", predictions)
         score_run(recipe.key, predictions, [files["C1"].section], run / "scores.tsv")
     return folder
 

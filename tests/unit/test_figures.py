@@ -439,7 +439,7 @@ def test_gene_maps_refuse_to_draw_nothing(tmp_path):
 def test_gene_maps_refuse_an_unpredicted_gene(tmp_path):
     section = section_file(tmp_path)
     path, _ = prediction_file(tmp_path, section, "reg2st", 0.3)
-    with pytest.raises(UserError, match="'FN2' was not predicted; did you mean 'FN1'"):
+    with pytest.raises(UserError, match=r"'FN2' was not predicted \(did you mean 'FN1'"):
         gene_maps(section, {("reg2st", "full", "published"): path}, ["FN2"], split="patient_out")
 
 

@@ -94,7 +94,7 @@ def test_variants_run_on_the_splits_of_their_experiments(paper):
                 "methods": {"reg2st": {"variants": {"without_contrastive": {}}}},
                 "ablation": {"variants": ["without_contrastiv"]},
             },
-            "no 'without_contrastiv'; did you mean 'without_contrastive'?",
+            "no 'without_contrastiv' (did you mean 'without_contrastive'?)",
         ),
         (
             {"sensitivity": {"curves": {"d": {"wide": 512}}}},
@@ -108,7 +108,7 @@ def test_variants_run_on_the_splits_of_their_experiments(paper):
             },
             "'patient_out' is not among the study's splits",
         ),
-        ({"methods": {"reg2nd": {}}}, "no method 'reg2nd'; did you mean 'reg2st'?"),
+        ({"methods": {"reg2nd": {}}}, "no method 'reg2nd' (did you mean 'reg2st'?)"),
         ({"methods": {"reg2st": {"settings": {"epoch": 1}}}}, "unknown setting 'epoch'"),
         ({"methods": {"reg2st": {"settings": {"epochs": "many"}}}}, "setting 'epochs'"),
         ({"methods": {"reg2st": {"preset": "fast"}}}, "no preset 'fast'"),

@@ -213,7 +213,7 @@ def test_the_smallest_section_can_be_simulated(tmp_path: Path, seed: int) -> Non
 
 
 def test_misspelt_setting_is_named_with_its_likeliest_meaning() -> None:
-    with pytest.raises(UserError, match=r"unknown key 'patient'; did you mean 'patients'\?"):
+    with pytest.raises(UserError, match=r"unknown key 'patient' \(did you mean 'patients'\?\)"):
         parse_simulation({"patient": 3})
 
 

@@ -121,7 +121,7 @@ def test_the_docs_report_our_test_on_the_released_arrays(released, root, dataset
 
 
 def test_nothing_was_released_for_other_methods(folder, patients):
-    with pytest.raises(UserError, match=r"'reg2sd'; did you mean 'reg2st'\?"):
+    with pytest.raises(UserError, match=r"'reg2sd' \(did you mean 'reg2st'\?\)"):
         published_pcc(folder, "her2st", "reg2sd")
     with pytest.raises(UserError, match="on dataset 'demo'"):
         published_pcc(folder, "demo", "reg2st")

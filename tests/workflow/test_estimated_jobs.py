@@ -32,7 +32,7 @@ def test_the_jobs_are_those_that_snakemake_plans(name, root, study):
     planned = study.run("--dry-run", "--quiet", "rules").stdout
     plan = re.findall(r"^(\w+) +(\d+)$", planned, flags=re.MULTILINE)
     assert len(plan) > 20
-    assert {rule: to_do for rule, _, to_do in estimated} == dict(plan)
+    assert {rule: to_do for rule, _, to_do in estimated if int(to_do)} == dict(plan)
 
 
 def test_a_study_that_is_done_has_nothing_to_do_and_took_the_disk_that_was_told(root, finished):
@@ -52,4 +52,4 @@ def test_a_wrong_study_is_one_sentence(root, study):
     study.config["methods"] = {"rigde": {}}
     done = told(root, study)
     assert done.returncode == 1
-    assert done.stderr == "Error: There is no method 'rigde'; did you mean 'ridge'?\n"
+    assert done.stderr == "Error: There is no method 'rigde' (did you mean 'ridge'?).\n"

@@ -124,7 +124,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(finished, new_study, tmp_pat
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"methdos": {}}, "unknown key 'methdos'; did you mean 'methods'?"),
+        ({"methdos": {}}, "unknown key 'methdos' (did you mean 'methods'?)"),
         ({"methods": {"reg2st": {"settings": {"epoch": 3}}}}, "unknown setting 'epoch'"),
         ({"inputs": {"embeddings": [{"encoder": "phikon"}]}}, "phikon_v2"),
     ],
@@ -151,7 +151,6 @@ def test_the_paper_is_planned(study, root):
     assert int(counts["read_section"]) == 48
     networks = {"reg2st", "histogene", "hist2st", "thitogene"}
     assert networks < set(study.config["methods"])
-    variants = study.config["methods"]["reg2st"]["variants"]
-    assert int(counts["train_model"]) == 56 * (len(networks) + len(variants))
+    assert int(counts["train_model"]) == 56 * len(networks)
     assert int(counts["fit_controls"]) == 56
-    assert seconds < 20, "4 s on an idle machine"
+    assert seconds < 20, "6 s on an idle machine"

@@ -32,6 +32,7 @@ LOGS = f"logs/{config['name']}"
 FOLD_OF = {(run.dataset, run.split, run.fold.name): run.fold for run in RUNS}
 RUN_OF = {run.directory: run for run in RUNS}
 RUN = "runs/{dataset}/{split}/{method}/{variant}/fold-{fold}/seed-{seed}"
+METHOD_RUNS = "{dataset}/{split}/{method}/{variant}/seed-{seed}"
 CONTROLS = sorted({run.method for run in RUNS if is_control(run.method)})
 TRAINED = sorted({run.method for run in RUNS if not is_control(run.method)})
 

@@ -46,13 +46,25 @@ def weights_file(wildcards):
     return f"resources/weights/{path_name(weights)}.safetensors" if weights else []
 
 
-def controls_of(wildcards):
-    """Runs of the controls of a fold."""
+def method_runs(wildcards):
+    """Runs of a method's variant with a seed, one for each fold of a split."""
     return [
         run
         for run in runs_of(wildcards.dataset)
         if run.split == wildcards.split
-        and run.fold.name == wildcards.fold
+        and run.method == wildcards.method
+        and run.variant == wildcards.variant
+        and run.seed == int(wildcards.seed)
+    ]
+
+
+def control_runs(wildcards):
+    """Runs of the controls, of a fold or of all folds of a split."""
+    return [
+        run
+        for run in runs_of(wildcards.dataset)
+        if run.split == wildcards.split
+        and run.fold.name == wildcards.get("fold", run.fold.name)
         and run.method in CONTROLS
     ]
 
@@ -67,14 +79,33 @@ def control_outputs(file):
     return [f"{RESULTS}/{folder}/{file}" for folder in sorted(folders)]
 
 
-def control_inputs(wildcards, part):
-    """Files that the controls of a fold read of its sections; ``part`` is train or test."""
-    runs = controls_of(wildcards)
-    files = [panel_file(wildcards.dataset, wildcards.split, wildcards.fold)]
+def of_each_fold(dataset, split, pattern):
+    """A pattern for each fold of a split; its other wildcards stay."""
+    folds = {fold for each, of, fold in FOLD_OF if (each, of) == (dataset, split)}
+    return expand(pattern, fold=sorted(folds), allow_missing=True)
+
+
+def of_each_control(dataset, split, file):
+    """A file of each control's run, of each fold of a split."""
+    return [path for each in control_outputs(file) for path in of_each_fold(dataset, split, each)]
+
+
+def training_inputs(runs):
+    """Files that some runs read of their panels and training sections."""
+    return _inputs(runs, lambda run: run.fold.train)
+
+
+def test_inputs(runs):
+    """Files that some runs read of their panels and test sections."""
+    return _inputs(runs, lambda run: run.fold.test)
+
+
+def _inputs(runs, sections):
+    files = {panel_file(run.dataset, run.split, run.fold.name): None for run in runs}
     for run in runs:
-        for kind in section_inputs(run, getattr(run.fold, part)).values():
-            files += kind
-    return list(dict.fromkeys(files))
+        for kind in section_inputs(run, sections(run)).values():
+            files.update(dict.fromkeys(kind))
+    return list(files)
 
 
 def panel_of_section(wildcards):

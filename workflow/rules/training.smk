@@ -1,5 +1,5 @@
-# One training and one prediction for each dataset, split, method, variant, fold and seed. The
-# controls of a fold, which are fitted in a moment, share one job.
+# One training for each dataset, split, method, variant, fold and seed.
+from itertools import product
 
 
 rule train_model:
@@ -33,31 +33,37 @@ rule train_model:
         "../../scripts/train_model.py"
 
 
-rule predict_fold:
-    input:
-        unpack(lambda wildcards: section_inputs(run_of(wildcards), run_of(wildcards).fold.test)),
-        panel=lambda wildcards: panel_file(wildcards.dataset, wildcards.split, wildcards.fold),
-        model=f"{RESULTS}/{RUN}/model.safetensors",
-    output:
-        predictions=f"{RESULTS}/{RUN}/predictions.h5ad",
-        scores=f"{RESULTS}/{RUN}/scores.tsv",
-    log:
-        f"{LOGS}/predict_fold/{RUN}.log",
-    benchmark:
-        f"{LOGS}/predict_fold/{RUN}.tsv"
-    wildcard_constraints:
-        method=one_of(TRAINED),
-    conda:
-        "../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000, per_mb=4),
-        runtime=growing(30, per_mb=0.1),
-        gpu=1,
-    params:
-        runs=lambda wildcards: [plain_run(run_of(wildcards), run_of(wildcards).fold.test)],
-    message:
-        "Predicting and scoring fold {wildcards.fold} with {wildcards.method} "
-        "({wildcards.variant}), {wildcards.dataset}, {wildcards.split}, seed {wildcards.seed}"
-    script:
-        "../../scripts/predict_fold.py"
+# The folds of a split are predicted by one job a method, on the CPU: a fold takes a second or two,
+# less than starting a job. How many folds there are differs, hence a rule for each dataset and split.
+for dataset, split in product(DATASETS, config["splits"]):
+
+    rule:
+        name:
+            f"predict_{dataset}_{split}"
+        input:
+            lambda wildcards: test_inputs(method_runs(wildcards)),
+            models=of_each_fold(dataset, split, f"{RESULTS}/{RUN}/model.safetensors"),
+        output:
+            predictions=of_each_fold(dataset, split, f"{RESULTS}/{RUN}/predictions.h5ad"),
+            scores=of_each_fold(dataset, split, f"{RESULTS}/{RUN}/scores.tsv"),
+        log:
+            f"{LOGS}/predict/{METHOD_RUNS}.log",
+        benchmark:
+            f"{LOGS}/predict/{METHOD_RUNS}.tsv"
+        wildcard_constraints:
+            dataset=dataset,
+            split=split,
+            method=one_of(TRAINED),
+        conda:
+            "../../envs/torch.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000, per_mb=1),
+            runtime=growing(30, per_mb=0.1),
+        params:
+            runs=lambda wildcards: [plain_run(run, run.fold.test) for run in method_runs(wildcards)],
+        message:
+            "Predicting and scoring all folds with {wildcards.method} ({wildcards.variant}), "
+            "{wildcards.dataset}, {wildcards.split}, seed {wildcards.seed}"
+        script:
+            "../../scripts/predict_folds.py"

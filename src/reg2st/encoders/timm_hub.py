@@ -119,4 +119,4 @@ class TimmModel(Encoder):
 
 def _likeliest(name: str, known: list[str]) -> str:
     clause = closest(name, known)
-    return clause if "did you mean" in clause else "; see timm.list_models(pretrained=True)"
+    return clause if "did you mean" in clause else " (see timm.list_models(pretrained=True))"

@@ -43,8 +43,8 @@ class HisToGene(Network):
     Settings = HisToGeneSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 60,
-            "learning_rate": 3e-4,
+            "epochs": 25,
+            "learning_rate": 1e-3,
             "patch_px": 28,
             "width": 512,
             "blocks": 1,

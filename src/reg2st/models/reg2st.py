@@ -261,12 +261,12 @@ class Reg2ST(Network):
     Settings = Reg2STSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 40,
-            "learning_rate": 1e-3,
-            "dropout": 0.3,
+            "epochs": 20,
+            "learning_rate": 2e-3,
+            "dropout": 0.5,
             "hidden": 64,
             "inner": 256,
-            "blocks": 2,
+            "blocks": 1,
             "heads": 4,
             "positions": "none",
         }

@@ -7,12 +7,10 @@ import pandas as pd
 import torch
 
 from reg2st.files import written_whole
-from reg2st.models.interface import Network
 from reg2st.panels import read_panel
 from reg2st.sections import load_section_arrays
 from reg2st.training.fit import Recipe, build_model, load_model
 from reg2st.training.inputs import SectionFiles, check_positions, load_section
-from reg2st.training.loop import autocast, resolved_precision
 
 
 def predict_run(
@@ -21,10 +19,8 @@ def predict_run(
     panel: Path,
     model_path: Path,
     out: Path,
-    *,
-    device: str,
 ) -> None:
-    """Write the predicted expression of the test sections as one AnnData file.
+    """Write the predicted expression of the test sections as one AnnData file, on the CPU.
 
     ``X`` is float32 ``[spots, genes]`` in the units of the target, log10(1 + 1e4 c / sum c);
     obs names the section, patient and array coordinates of each spot, obsm["spatial"] its
@@ -41,15 +37,13 @@ def predict_run(
     ]
     for section in sections:
         check_positions(section, recipe.settings)
-    model = build_model(recipe, genes, sections[0].embedding, device)
+    model = build_model(recipe, genes, sections[0].embedding, "cpu")
     load_model(model, model_path)
     model.eval()
-    precision = resolved_precision(recipe.precision, torch.device(device))
-    arithmetic = precision if isinstance(model, Network) else "float32"
     observations, pixels, predictions = [], [], []
     for files, section in zip(test, sections, strict=True):
-        with torch.inference_mode(), autocast(torch.device(device), arithmetic):
-            predictions.append(model.predict(section.to(device)))
+        with torch.inference_mode():
+            predictions.append(model.predict(section))
         arrays = load_section_arrays(files.section)
         pixels.append(arrays.pixel_xy)
         observations.append(
@@ -66,7 +60,7 @@ def predict_run(
         )
     var = pd.DataFrame(index=pd.Index(genes, name="gene"))
     if predictions[0].expected_pcc is not None:
-        var["expected_pcc"] = predictions[0].expected_pcc.cpu().numpy()
+        var["expected_pcc"] = predictions[0].expected_pcc.numpy()
     adata = anndata.AnnData(
         X=_stacked([each.expression for each in predictions]),
         obs=pd.concat(observations),
@@ -82,4 +76,4 @@ def predict_run(
 
 def _stacked(parts: list[torch.Tensor]) -> np.ndarray:
     """Spots of all sections, float32 ``[spots, genes]``."""
-    return torch.cat([part.float().cpu() for part in parts]).numpy()
+    return torch.cat([part.float() for part in parts]).numpy()
