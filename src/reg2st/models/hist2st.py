@@ -115,6 +115,7 @@ class Hist2ST(Network):
         "quick": {
             "epochs": 20,
             "learning_rate": 3e-3,
+            "patch_px": 84,
             "patch_kernel_px": 14,
             "channels": 16,
             "mixer_blocks": 1,

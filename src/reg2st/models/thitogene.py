@@ -154,10 +154,10 @@ class THItoGene(Network):
     Settings = THItoGeneSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 30,
+            "epochs": 20,
             "learning_rate": 1e-3,
-            "patch_px": 48,
-            "capsules": 16,
+            "patch_px": 44,
+            "capsules": 8,
             "capsule_size": 16,
             "transformer_blocks": 1,
             "heads": 4,
