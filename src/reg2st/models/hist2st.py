@@ -113,7 +113,7 @@ class Hist2ST(Network):
     Settings = Hist2STSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 20,
+            "epochs": 14,
             "learning_rate": 3e-3,
             "patch_px": 84,
             "patch_kernel_px": 14,

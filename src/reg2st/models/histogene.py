@@ -43,7 +43,7 @@ class HisToGene(Network):
     Settings = HisToGeneSettings
     presets: ClassVar = {
         "quick": {
-            "epochs": 25,
+            "epochs": 20,
             "learning_rate": 1e-3,
             "patch_px": 28,
             "width": 512,
