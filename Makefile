@@ -35,7 +35,7 @@ demo: $(VENV)/.installed
 	$(SNAKEMAKE) results/demo/comparison.html --cores all --configfile config/demo.yaml
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 test-cluster: $(VENV)/.installed-test
 	REG2ST_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster

@@ -184,11 +184,10 @@ def comparison_files():
             files.append(
                 f"{RESULTS}/figures/{dataset}/gene_maps/{config['splits'][0]}/{section}.png"
             )
-        files += expand(
-            f"{RESULTS}/figures/{dataset}/region_maps/{{split}}/{{section}}.png",
-            split=config["splits"],
-            section=labelled_sections(dataset),
-        )
+        for section in labelled_sections(dataset):
+            files.append(
+                f"{RESULTS}/figures/{dataset}/region_maps/{config['splits'][0]}/{section}.png"
+            )
         for section in sections_of(dataset):
             files.append(f"{RESULTS}/figures/{dataset}/spots/{section}.png")
     return files
