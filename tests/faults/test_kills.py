@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -85,7 +84,7 @@ def test_a_job_of_each_rule_is_killed_and_done_again(study, finished, chance):
     told = (study.folder / "snakemake.log").read_text()
     assert snakemake.returncode == 0, told
     assert {log.name.split(".")[0] for log in (study.folder / "logs/tiny").iterdir()} == killed
-    assert set(re.findall(r"^Error in rule (\w+):", told, flags=re.MULTILINE)) == killed
+    assert told.count("Trying to restart job") == len(killed)
     assert len(killed) > 20
     assert_as_undisturbed(study, finished)
     assert study.planned() == set()
@@ -141,7 +140,7 @@ def fit(folder: Path, sections: list[str]) -> None:
     fit_run(Recipe.parse(recipe), files, panel, Path("killed"), device="cpu", checkpoint_seconds=0)
 
 
-QUICK = {"epochs": 12, "hidden": 32, "inner": 64, "blocks": 1, "positions": "none"}
+QUICK = {"epochs": 60, "hidden": 32, "inner": 64, "blocks": 1, "positions": "none"}
 
 
 @pytest.fixture(scope="module")
