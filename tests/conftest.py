@@ -15,14 +15,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("REG2ST_SHARED", ROOT.parent / "shared"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """What reads the finished study runs in one process, so that it is made once."""
-    for item in items:
-        if "finished" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("finished"))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
