@@ -10,4 +10,4 @@ def closest(name: str, known: Iterable[str]) -> str:
     matches = difflib.get_close_matches(name, known, n=1)
     if matches:
         return f" (did you mean '{matches[0]}'?)"
-    return f" (known are {', '.join(map(str, known))})"
+    return f" (known are {', '.join(map(str, known))})" if known else " (there are none)"

@@ -57,6 +57,7 @@ def demo(root, tmp_path):
     config["datasets"]["simulated"]["source"]["simulation"]["spots"] = 40
     config["datasets"]["simulated"]["panel"]["recipe"]["min_spots"] = 10
     config["splits"] = ["section_out"]
+    del config["ablation"], config["sensitivity"]
     config["methods"] = {"reg2st": {"preset": "quick", "settings": {"epochs": 150}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     prepared = run_here(root, tmp_path, "--until", "select_panel", "embed_patches", SCORES)
