@@ -10,7 +10,7 @@ with job(snakemake.log[0]) as log:
 
     sheet = pd.DataFrame({"patient": snakemake.params.patients})
     sheet["section"] = sheet.index
-    folds = assign_folds(sheet, snakemake.wildcards.split, snakemake.params.exclude)
+    folds = assign_folds(sheet, snakemake.wildcards.split, **snakemake.params.held_out)
     with written_whole(snakemake.output[0]) as temporary:
         fold_table(sheet, folds).to_csv(temporary, sep="\t", index=False)
     log.info("%d folds of %d sections.", len(folds), len(sheet))

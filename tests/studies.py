@@ -14,6 +14,7 @@ TINY = {
         "simulated": {
             "source": {"simulation": {"patients": 2, "sections_per_patient": 2, "spots": 40}},
             "panel": {"recipe": {"variable_genes": 60, "min_spots": 10}},
+            "folds": {"section_out": ["A1", "B1"]},
         }
     },
     "inputs": {"embeddings": [{"encoder": "efficientnet_lite0"}]},

@@ -80,6 +80,13 @@ class Dataset:
             return "local"
         return {"base": "url"}.get(key := next(iter(self.config["source"])), key)
 
+    def held_out(self, split: str) -> dict[str, list[str] | None]:
+        """What the configuration says of a split's folds, as ``assign_folds`` takes it."""
+        return {
+            "exclude": self.config["exclude"].get(split, []),
+            "only": self.config["folds"].get(split),
+        }
+
 
 def read_datasets(config: dict[str, Any]) -> dict[str, Dataset]:
     """The datasets of a validated configuration, cut to the sections wanted.

@@ -1,10 +1,12 @@
 """Folds: which sections train and which are tested."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
 
 from reg2st.errors import UserError
+from reg2st.names import closest
 
 SPLITS = ("section_out", "patient_out")
 
@@ -18,7 +20,12 @@ class Fold:
     test: tuple[str, ...]
 
 
-def assign_folds(sheet: pd.DataFrame, split: str, exclude: list[str] = ()) -> list[Fold]:
+def assign_folds(
+    sheet: pd.DataFrame,
+    split: str,
+    exclude: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> list[Fold]:
     """The folds of a split, in sorted order of what they hold out.
 
     Args:
@@ -27,9 +34,10 @@ def assign_folds(sheet: pd.DataFrame, split: str, exclude: list[str] = ()) -> li
             sections of the same patient included (the published way); ``patient_out`` holds
             out every section of a patient.
         exclude: sections that are neither trained on nor tested.
+        only: names of the folds to return, all by default. What they train on stays the same.
 
     Raises:
-        UserError: fewer than two sections or patients to split.
+        UserError: fewer than two sections or patients to split, or no fold of a name in ``only``.
     """
     used = sheet[~sheet.index.isin(exclude)]
     group = used["section"] if split == "section_out" else used["patient"]
@@ -40,6 +48,9 @@ def assign_folds(sheet: pd.DataFrame, split: str, exclude: list[str] = ()) -> li
             f"Split '{split}' needs at least two {what}, got {len(names)}; add sections or leave "
             "the split out of `splits`."
         )
+    for name in only or ():
+        if name not in names:
+            raise UserError(f"Split '{split}' has no fold '{name}'{closest(name, names)}.")
     return [
         Fold(
             name,
@@ -47,6 +58,7 @@ def assign_folds(sheet: pd.DataFrame, split: str, exclude: list[str] = ()) -> li
             test=tuple(sorted(used.index[group == name])),
         )
         for name in names
+        if only is None or name in only
     ]
 
 

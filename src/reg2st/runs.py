@@ -79,7 +79,7 @@ def expand_runs(config: dict[str, Any], datasets: dict[str, Dataset]) -> list[Ru
         Run(dataset=name, split=split, fold=fold, seed=seed, **plan)
         for name, dataset in datasets.items()
         for split in config["splits"]
-        for fold in assign_folds(dataset.sheet, split, dataset.config["exclude"].get(split, ()))
+        for fold in assign_folds(dataset.sheet, split, **dataset.held_out(split))
         for plan in plans
         if split in _splits(plan["method"], plan["variant"], config["splits"], experiments)
         for seed in _seeds(config["seeds"], plan["method"])

@@ -159,6 +159,16 @@ def test_leakage(study):
     assert_readable(figure)
 
 
+def test_leakage_compares_the_same_sections():
+    scores = scores_of(**MANY)
+    only_once = (scores["section"] == "A1") & (scores["split"] == "section_out")
+    some, neither, both = (
+        [text.get_text() for text in drawn_texts(leakage(each))]
+        for each in (scores[~only_once], scores[scores["section"] != "A1"], scores)
+    )
+    assert some == neither != both
+
+
 @SIZES
 def test_wilcoxon_boxes(study):
     scores = scores_of(**study)

@@ -38,6 +38,21 @@ def test_every_section_is_tested_once(root):
         assert sorted(tested) == sorted(sheet.index)
 
 
+def test_some_folds_of_a_split_train_as_they_do_among_all(root):
+    sheet = read_sheet(root / "config" / "sections" / "cscc.tsv")
+    every = assign_folds(sheet, "section_out")
+    names = [every[3].name, every[0].name]
+    assert assign_folds(sheet, "section_out", only=names) == [every[0], every[3]]
+
+
+def test_a_fold_that_is_not_there_is_named(root):
+    sheet = read_sheet(root / "config" / "sections" / "her2st.tsv")
+    with pytest.raises(UserError, match=r"'patient_out' has no fold 'A1' \(did you mean 'A'\?\)"):
+        assign_folds(sheet, "patient_out", only=["A1"])
+    with pytest.raises(UserError, match="no fold 'A1'"):
+        assign_folds(sheet, "section_out", exclude=["A1"], only=["A1"])
+
+
 def test_the_table_names_every_role():
     sheet = pd.DataFrame(
         {"section": ["A1", "A2", "B1"], "patient": ["A", "A", "B"]}, index=["A1", "A2", "B1"]

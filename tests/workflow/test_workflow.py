@@ -35,7 +35,7 @@ def test_it_ends_with_table_figures_and_report(finished):
     figures = {path.parent.name for path in (finished.results / "figures").rglob("*.png")}
     assert {"section_boxes", "wilcoxon", "expression_level", "training", "spots"} <= figures
     assert {"ablation", "sensitivity"} <= figures
-    assert len(list((finished.results / "figures").rglob("gene_maps/**/*.png"))) == 4
+    assert len(list((finished.results / "figures").rglob("gene_maps/**/*.png"))) == 2
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -44,7 +44,7 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 def test_every_run_says_how_it_was_made(finished):
     records = [json.loads(path.read_text()) for path in finished.results.glob("runs/**/run.json")]
-    full, variants_on_patient_out = 2 * (4 + 2), 2 * 2
+    full, variants_on_patient_out = 2 * (2 + 2), 2 * 2
     assert len(records) == full + variants_on_patient_out
     for record in records:
         assert record["settings"]
@@ -82,7 +82,7 @@ def test_a_changed_setting_reruns_that_method_alone(finished, new_study, tmp_pat
     study = new_study(tmp_path / "copy", existing=finished)
     study.config["methods"]["reg2st"]["settings"] = {"epochs": 3}
     training = planned_lines(study, "Training")
-    assert len(training) == 6 + 2 * 2, "every fold, and two variants under patient_out"
+    assert len(training) == 4 + 2 * 2, "every fold, and two variants under patient_out"
     assert all(line.startswith("Training reg2st") for line in training)
     kept = {"read_section", "cut_patches", "embed_patches", "select_panel", "fit_controls"}
     assert not kept & study.planned()

@@ -65,16 +65,23 @@ def runs_of(dataset):
     return [run for run in RUNS if run.dataset == dataset]
 
 
-def tested_sections(dataset):
-    """Sections that some run tests, in the order of the sheet."""
-    tested = {section for run in runs_of(dataset) for section in run.fold.test}
+def tested_sections(dataset, splits=config["splits"]):
+    """Sections that some run of some splits tests, in the order of the sheet."""
+    tested = {
+        section for run in runs_of(dataset) if run.split in splits for section in run.fold.test
+    }
     return [section for section in sections_of(dataset) if section in tested]
 
 
-def labelled_sections(dataset):
-    """Tested sections that have labels."""
+def mapped_sections(dataset):
+    """Sections that the study's first split tests, of which maps are drawn."""
+    return tested_sections(dataset, config["splits"][:1])
+
+
+def labelled(dataset, sections):
+    """Those of some sections that have labels."""
     labels = DATASETS[dataset].sheet["labels"]
-    return [section for section in tested_sections(dataset) if labels[section]]
+    return [section for section in sections if labels[section]]
 
 
 def raw_file(dataset, section, column):

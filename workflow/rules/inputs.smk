@@ -168,7 +168,7 @@ def limits_files():
 def comparison_files():
     """Tables and figures that compare the methods as they are configured."""
     tables = ["comparison", "sections", "genes", "significance", "cost"]
-    if any(labelled_sections(dataset) for dataset in DATASETS):
+    if any(labelled(dataset, tested_sections(dataset)) for dataset in DATASETS):
         tables.append("regions")
     figures = ["section_boxes", "wilcoxon", "expression_level", "training"]
     files = [f"{RESULTS}/tables/{table}.html" for table in tables]
@@ -180,11 +180,11 @@ def comparison_files():
     if len(config["splits"]) == 2:
         files += expand(f"{RESULTS}/figures/{{dataset}}/leakage.png", dataset=DATASETS)
     for dataset in DATASETS:
-        for section in tested_sections(dataset):
+        for section in mapped_sections(dataset):
             files.append(
                 f"{RESULTS}/figures/{dataset}/gene_maps/{config['splits'][0]}/{section}.png"
             )
-        for section in labelled_sections(dataset):
+        for section in labelled(dataset, mapped_sections(dataset)):
             files.append(
                 f"{RESULTS}/figures/{dataset}/region_maps/{config['splits'][0]}/{section}.png"
             )

@@ -45,9 +45,7 @@ rule assign_folds:
         runtime=5,
     params:
         patients=lambda wildcards: DATASETS[wildcards.dataset].sheet["patient"].to_dict(),
-        exclude=lambda wildcards: DATASETS[wildcards.dataset]
-        .config["exclude"]
-        .get(wildcards.split, []),
+        held_out=lambda wildcards: DATASETS[wildcards.dataset].held_out(wildcards.split),
     message:
         "Assigning the folds of {wildcards.dataset}, {wildcards.split}"
     script:

@@ -172,7 +172,7 @@ rule tabulate_regions:
         agreement=[
             f"{RESULTS}/regions/{dataset}/{section}.tsv"
             for dataset in DATASETS
-            for section in labelled_sections(dataset)
+            for section in labelled(dataset, tested_sections(dataset))
         ],
     output:
         tsv=f"{RESULTS}/tables/regions.tsv",

@@ -32,13 +32,14 @@ def leakage(scores: pd.DataFrame, *, variants: Collection[str] = ("full",)) -> F
     """Mean PCC of each method on both splits, and their difference at the right.
 
     Lines through the marks are 95 % intervals over patients. Both means are over the sections
-    and genes of their own split.
+    that both splits test, so their difference is not one of sections.
 
     Args:
         scores: tidy scores of one dataset with both splits.
         variants: variants to draw.
     """
     mine = scores[scores["variant"].isin(variants)]
+    mine = mine[mine.groupby("section")["split"].transform("nunique") == len(LOOK)]
     summary = in_fixed_order(summarise(mine)).dropna(subset=["mean_pcc"])
     keys = method_keys(summary)
     labels = [wrapped(method_label(*key), LABEL_CHARACTERS) for key in keys]
@@ -74,6 +75,6 @@ def leakage(scores: pd.DataFrame, *, variants: Collection[str] = ("full",)) -> F
         )
         for split, (colour, marker, _) in LOOK.items()
     }
-    title = f"{mine['dataset'].iloc[0]}: {counted(mine['patient'].nunique(), 'patient')}"
+    title = f"{scores['dataset'].iloc[0]}: {counted(mine['patient'].nunique(), 'patient')}"
     legend_above(figure, title, list(entries.values()), list(entries), line_width_em=2.0)
     return figure
