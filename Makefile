@@ -35,8 +35,7 @@ demo: $(VENV)/.installed
 	$(SNAKEMAKE) results/demo/comparison.html --cores all --configfile config/demo.yaml
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 2 --ignore tests/workflow
-	$(BIN)/pytest tests/workflow
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 test-cluster: $(VENV)/.installed-test
 	REG2ST_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster

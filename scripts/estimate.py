@@ -7,6 +7,7 @@ import argparse
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
@@ -43,10 +44,13 @@ def main() -> None:
         config = validated(yaml.safe_load(configfile.read_text()), schema)
         datasets = read_datasets(config)
         runs = expand_runs(config, datasets)
-        jobs = planned_jobs(configfile, "--forceall")
+        with ThreadPoolExecutor() as both:
+            every = both.submit(planned_jobs, configfile, "--forceall")
+            to_do = both.submit(planned_jobs, configfile)
+        jobs = every.result()
         cost = estimate(config, datasets, runs, jobs)
         print(f"Study '{config['name']}', {len(runs)} runs\n")
-        print(render(jobs, planned_jobs(configfile), cost))
+        print(render(jobs, to_do.result(), cost))
     except (OSError, UserError, yaml.YAMLError) as error:
         sys.exit(f"Error: {error}")
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from studies import TINY, Study
 
@@ -42,12 +43,19 @@ def new_study(root):
 
 
 @pytest.fixture(scope="session")
-def finished(new_study, tmp_path_factory):
-    """A study that ran to its end on two cores."""
-    study = new_study(tmp_path_factory.mktemp("finished"))
-    done = study.run(cores=2)
-    assert done.returncode == 0, done.stdout + done.stderr
-    study.output = done.stdout
+def finished(new_study, tmp_path_factory, worker_id):
+    """A study that ran to its end on two cores: one for all test processes, not to be changed."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "finished"
+    study = new_study(folder)
+    output = folder.with_suffix(".log")
+    with FileLock(folder.with_suffix(".lock")):
+        if not output.exists():
+            folder.mkdir(exist_ok=True)
+            done = study.run(cores=2)
+            assert done.returncode == 0, done.stdout + done.stderr
+            output.write_text(done.stdout)
+    study.output = output.read_text()
     return study
 
 

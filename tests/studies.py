@@ -44,7 +44,10 @@ class Study:
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
         configfile = self.folder / "config.yaml"
-        configfile.write_text(yaml.safe_dump(self.config))
+        config = yaml.safe_dump(self.config)
+        # Another process may be reading the file of a study that tests share.
+        if not configfile.exists() or configfile.read_text() != config:
+            configfile.write_text(config)
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile"),
             str(self.root / "workflow" / "Snakefile"),

@@ -49,7 +49,7 @@ def site_profile() -> dict:
 
 @pytest.fixture
 def demo(root, tmp_path):
-    """The demo's sections made and embedded; the folds that hold one out are still to be trained.
+    """The demo's sections made and embedded; the folds that hold each out are still to be trained.
 
     Sections are smaller and trainings longer than the demo's, so that a training may be caught.
     """
@@ -57,6 +57,7 @@ def demo(root, tmp_path):
     config["datasets"]["simulated"]["source"]["simulation"]["spots"] = 40
     config["datasets"]["simulated"]["panel"]["recipe"]["min_spots"] = 10
     config["splits"] = ["section_out"]
+    del config["datasets"]["simulated"]["folds"]
     del config["ablation"], config["sensitivity"]
     config["methods"] = {"reg2st": {"preset": "quick", "settings": {"epochs": 150}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))

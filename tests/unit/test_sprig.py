@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -318,6 +319,39 @@ def test_programs_are_found_and_their_predictability_foretold(model):
     expected = prediction.expected_pcc.numpy()
     assert np.corrcoef(expected, pcc)[0, 1] > 0.7
     assert expected.mean() == pytest.approx(pcc.mean(), abs=0.1)
+
+
+def choice_in(log: str) -> tuple[float, float]:
+    """The ridge and the noise factor that a fit tells."""
+    return tuple(
+        float(each) for each in re.search(r"Ridge (\S+) and noise factor (\S+),", log).groups()
+    )
+
+
+def test_the_choice_is_the_best_on_patients_held_out(caplog):
+    caplog.set_level("INFO")
+    choices = {"ridge_choices": (0.3, 3000.0), "noise_choices": (0.0, 3.0)}
+    fitted(**choices)
+    best = choice_in(caplog.text)
+    patients = sorted({section.patient for section in TRAINING})
+    reached = {}
+    for ridge, noise in itertools.product(*choices.values()):
+        fixed = {"ridge": ridge, "noise_factor": noise, "ridge_choices": (), "noise_choices": ()}
+        pcc = []
+        for patient in patients:
+            seen = [section for section in TRAINING if section.patient != patient]
+            unseen = [section for section in TRAINING if section.patient == patient]
+            model = fitted(seen, **fixed)
+            pcc += [pearson(each.expression.numpy(), model(each).numpy()).mean() for each in unseen]
+        reached[ridge, noise] = np.mean(pcc)
+    assert best == max(reached, key=reached.get)
+    assert max(reached.values()) - sorted(reached.values())[-2] > 0.005
+
+
+def test_with_few_patients_nothing_is_chosen(caplog):
+    caplog.set_level("INFO")
+    fitted([a_section("A1"), a_section("A2"), a_section("B1")])
+    assert "Ridge" not in caplog.text
 
 
 def test_the_spread_covers_what_it_says(model):

@@ -1,5 +1,9 @@
 """The shared training loop: history, resuming with the same bits, losses that are not finite."""
 
+import ctypes
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -142,3 +146,27 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_section(sections, tmp_pat
     with pytest.raises(UserError, match=r"epoch 3, step 2 \(section section\d\)"):
         train_network(new(Diverges), sections, seed=1, checkpointing=checkpointing)
     assert len(load_record(checkpointing.path)["history"]) == 2
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc")
+def test_freed_memory_is_kept():
+    program = """
+import resource, torch
+from reg2st.training.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(10_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+given_back = faults()
+keep_freed_memory()
+faults()
+print(given_back, faults())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    given_back, kept = map(int, done.stdout.split())
+    assert given_back > 100
+    assert kept < given_back / 100

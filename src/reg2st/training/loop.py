@@ -14,6 +14,7 @@ from tqdm import tqdm
 from reg2st.errors import UserError
 from reg2st.models.interface import Network, SectionTensors
 from reg2st.training.checkpoints import load_checkpoint, load_record, save_checkpoint
+from reg2st.training.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ def train_network(
         UserError: the loss is not finite; the last good checkpoint is kept.
     """
     device = next(model.parameters()).device
+    if device.type == "cpu":
+        keep_freed_memory()
     optimiser, schedule = model.optimiser(steps_per_epoch=len(sections))
     history: list[dict[str, Any]] = []
     if checkpointing is not None:

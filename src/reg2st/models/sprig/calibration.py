@@ -148,7 +148,7 @@ def _expected(
     What was seen on held-out sections, drawn to a line through the genes' amplitude and mean by
     empirical Bayes: the noisier what was seen, the more.
     """
-    seen = np.mean([_correlation(each) for each in held_out], axis=0)
+    seen = np.mean([correlation(each) for each in held_out], axis=0)
     terms = np.column_stack([np.ones_like(mean), amplitude, mean])
     line = terms @ np.linalg.lstsq(terms, seen, rcond=None)[0]
     noise = 1 / max(spots - 3, 1)
@@ -156,7 +156,7 @@ def _expected(
     return np.clip(line + (seen - line) * signal / (signal + noise), -1, 1)
 
 
-def _correlation(part: HeldOut) -> NDArray[np.float64]:
+def correlation(part: HeldOut) -> NDArray[np.float64]:
     """Correlation of each gene; 0 where a side is constant."""
     pattern, expression = part.pattern, part.expression
     pattern = pattern - pattern.mean(axis=0)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reg2st.models.interface import Inputs, Prediction, Regression, SectionTensors, Sizes
-from reg2st.models.sprig.calibration import BINS, Calibration, HeldOut, calibrate
+from reg2st.models.sprig.calibration import BINS, Calibration, HeldOut, calibrate, correlation
+from reg2st.models.sprig.choice import chosen, fitted, fitted_without_each
 from reg2st.models.sprig.features import (
     LANDMARKS,
     SectionFeatures,
@@ -19,7 +20,7 @@ from reg2st.models.sprig.features import (
     section_features,
     spread_out,
 )
-from reg2st.models.sprig.programs import Moments, Programs, fit_programs
+from reg2st.models.sprig.programs import Moments, Programs
 from reg2st.models.sprig.settings import SprigSettings
 from reg2st.models.sprig.targets import section_targets, spot_weights
 
@@ -32,9 +33,10 @@ class SPRIG(Regression):
 
     Image features of a spot and of its neighbourhoods, standardised within the section, predict a
     few programs of expression; programs are shrunken by how well they stand out of the noise.
-    Every setting is fixed; what is learnt about levels, spreads and the genes' predictability comes
-    from training sections held out in turn: by patient where there are several, else by section,
-    else by contiguous parts of the one section.
+    What is learnt about levels, spreads and the genes' predictability comes from training sections
+    held out in turn: by patient where there are several, else by section, else by contiguous parts
+    of the one section. How strongly programs are regularised is chosen by patients held out in turn
+    where there are ``patients_to_choose``; with fewer, and all else, it is fixed.
 
     Buffers: ``deviation [views, d]`` of the features within training sections, ``weight
     [views * d, rank]`` from standardised features to latents, ``shrinkage [rank]``,
@@ -76,16 +78,21 @@ class SPRIG(Regression):
             name: _total([part.moments for part in parts if part.group == name]) for name in groups
         }
         everything = _total(list(moments.values()))
-        programs = self._programs(everything)
-        without = {
-            name: self._programs(everything - own) if len(moments) > 1 else programs
-            for name, own in moments.items()
-        }
+
+        def score(without: dict[str, Programs]) -> float:
+            held_out = (part.held_out(without[part.group]) for part in parts)
+            return float(np.mean([correlation(each).mean() for each in held_out]))
+
+        settings = self.settings
+        if len({section.patient for section in sections}) >= settings.patients_to_choose:
+            settings = chosen(settings, moments, genes, score)
+        programs = fitted(settings, everything, genes)
+        without = fitted_without_each(settings, moments, genes)
         section_means = np.stack(
             [section.expression.double().mean(dim=0).cpu().numpy() for section in sections]
         )
         calibration = calibrate(
-            [part.held_out(without[part.group], genes) for part in parts],
+            [part.held_out(without[part.group]) for part in parts],
             _group_means(section_means, sections),
             section_means,
             _amplitude(programs, everything),
@@ -114,15 +121,6 @@ class SPRIG(Regression):
 
     def forward(self, section: SectionTensors) -> Tensor:
         return self.predict(section).expression
-
-    def _programs(self, moments: Moments) -> Programs:
-        return fit_programs(
-            moments,
-            self.sizes.genes,
-            ridge=self.settings.ridge,
-            rank=self.settings.rank,
-            noise_factor=self.settings.noise_factor,
-        )
 
     def _parts(
         self,
@@ -172,7 +170,7 @@ class Part:
     expression: NDArray[np.float32]
     moments: Moments
 
-    def held_out(self, programs: Programs, genes: int) -> HeldOut:
+    def held_out(self, programs: Programs) -> HeldOut:
         """The part as predicted by programs that were fitted without it."""
         latents = self.components @ programs.directions
         latents -= latents.mean(axis=0)

@@ -1,12 +1,16 @@
 """Settings of SPRIG."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
 
 from reg2st.models.interface import Settings
 
 
 class SprigSettings(Settings):
-    """Defaults were fixed once, for both splits and all folds; see docs/models/sprig.md."""
+    """Defaults were fixed once, for both splits and all folds; see docs/models/sprig.md.
+
+    ``ridge`` and ``noise_factor`` are what a fit of few patients takes; with
+    ``patients_to_choose`` or more they are chosen anew in each fold.
+    """
 
     graph: str = Field("nearest_8_within_1_5", description="graph whose hops are the rings")
     block_weights: dict[str, float] = Field(
@@ -35,6 +39,15 @@ class SprigSettings(Settings):
     rank: int = Field(8, gt=0, description="programs at most")
     noise_factor: float = Field(
         3.0, ge=0, description="how often noise counts when programs are shrunken; 0: no shrinkage"
+    )
+    ridge_choices: tuple[PositiveFloat, ...] = Field(
+        (0.03, 0.3, 3.0), description="penalties to choose from; none: `ridge` it is"
+    )
+    noise_choices: tuple[NonNegativeFloat, ...] = Field(
+        (1.0, 3.0, 6.0), description="noise factors to choose from; none: `noise_factor` it is"
+    )
+    patients_to_choose: int = Field(
+        3, gt=1, description="training patients that a choice takes; it is by patients held out"
     )
     thinned_library: float | None = Field(
         400.0, gt=0, description="median library of the thinned copy of the targets; None: no copy"
