@@ -6,7 +6,13 @@ EXPERIMENTS = read_experiments(config)
 
 def growing(base, per_mb):
     """A resource that grows with each attempt and with the size of a job's inputs."""
-    return lambda wildcards, input, attempt: attempt * round(base + per_mb * input.size_mb)
+
+    def amount(wildcards, input, attempt):
+        # `input.size_mb` asks all files at once, which takes a fifth of a dry run's time.
+        size_mb = sum(os.path.getsize(file) for file in input) / 1e6
+        return attempt * round(base + per_mb * size_mb)
+
+    return amount
 
 
 def one_of(names):
