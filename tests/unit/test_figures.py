@@ -207,7 +207,13 @@ def test_expected_pcc(study):
 def test_ablation_bars(split, with_published):
     scores = scores_of(**LONG_NAMES)
     published = pd.DataFrame(
-        {"dataset": "her2st", "variant": LONG_VARIANTS, "mean_pcc": 0.1, "median_pcc": 0.09}
+        {
+            "dataset": "her2st",
+            "method": "reg2st",
+            "variant": LONG_VARIANTS,
+            "mean_pcc": 0.1,
+            "median_pcc": 0.09,
+        }
     )
     figure = ablation_bars(
         scores,
@@ -232,6 +238,7 @@ def test_sensitivity_curves(split):
     published = pd.DataFrame(
         {
             "dataset": "her2st",
+            "method": "reg2st",
             "parameter": "hidden_dim",
             "value": [128, 256, 512, 1024],
             "mean_pcc": 0.15,

@@ -168,7 +168,13 @@ def test_several_datasets_stay_apart(published):
 def test_ablation_tells_the_change_and_the_published_bars(limits):
     variants = ("full", "without_phikon", "without_contrastive")
     published = pd.DataFrame(
-        {"dataset": "her2st", "variant": variants, "mean_pcc": 0.1, "median_pcc": 0.09}
+        {
+            "dataset": "her2st",
+            "method": "reg2st",
+            "variant": variants,
+            "mean_pcc": 0.1,
+            "median_pcc": 0.09,
+        }
     )
     scores = scores_of(variants=variants)
     table = ablation(scores, variants=variants[1:], published=published, limits=limits)
@@ -181,7 +187,24 @@ def test_ablation_tells_the_change_and_the_published_bars(limits):
     assert full["share"] == pytest.approx(full["mean_pcc"] / 0.5)
     assert first["Share of limit"].iloc[0] == f"{200 * full['mean_pcc']:.0f} %"
     assert any("noiseless means or split half" in note for note in table.notes)
-    assert "Share of limit" not in ablation(scores, variants=variants[1:]).shown
+    alone = ablation(scores, variants=variants[1:])
+    assert not {"Share of limit", "Published mean"} & set(alone.shown)
+    assert not any("Published" in note for note in alone.notes)
+
+
+def test_what_was_published_of_one_method_does_not_stand_beside_another():
+    published = pd.DataFrame(
+        {
+            "dataset": "her2st",
+            "method": "reg2st",
+            "variant": ["full"],
+            "mean_pcc": 0.1,
+            "median_pcc": 0.09,
+        }
+    )
+    table = ablation(scores_of(), variants=[], method="ridge", published=published)
+    assert len(table.shown)
+    assert "Published mean" not in table.shown
 
 
 def test_sensitivity_runs_along_the_values():
@@ -189,6 +212,7 @@ def test_sensitivity_runs_along_the_values():
     published = pd.DataFrame(
         {
             "dataset": "her2st",
+            "method": "reg2st",
             "parameter": "hidden_dim",
             "value": [128, 512],
             "mean_pcc": [0.1583, 0.1582],

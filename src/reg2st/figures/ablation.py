@@ -21,7 +21,7 @@ from reg2st.figures.style import (
     wrapped,
 )
 from reg2st.tables.experiments import ablation_values
-from reg2st.tables.labels import variant_label
+from reg2st.tables.labels import METHOD_LABELS, variant_label
 
 LABEL_CHARACTERS = 24
 
@@ -75,6 +75,7 @@ def ablation_bars(
                 linewidth=0.5,
             )
         axes.axvline(0, color=GREY, linewidth=0.6)
+        axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(f"{statistic.capitalize()} PCC (no unit)")
     means = values["mean_pcc"].to_numpy()
     ends = values[["patient_low", "patient_high"]].to_numpy()
@@ -85,5 +86,6 @@ def ablation_bars(
     panels[0].invert_yaxis()
     bars = {"This workflow": OURS} | ({"Published": PUBLISHED} if printed else {})
     swatches = [Patch(facecolor=colour, edgecolor=DARK, linewidth=0.5) for colour in bars.values()]
-    legend_above(figure, place_title(mine, split), swatches, list(bars))
+    title = f"{METHOD_LABELS.get(method, method)} on {place_title(mine, split)}"
+    legend_above(figure, title, swatches, list(bars))
     return figure

@@ -15,7 +15,7 @@ from reg2st.figures.style import (
     styled,
 )
 from reg2st.tables.experiments import Curves, sensitivity_values
-from reg2st.tables.labels import setting_label
+from reg2st.tables.labels import METHOD_LABELS, setting_label
 
 STATISTICS = {"mean": ("o", "-"), "median": ("s", "--")}
 
@@ -82,6 +82,6 @@ def sensitivity_curves(
         for source, colour in sources.items()
         for statistic, (marker, dashes) in STATISTICS.items()
     }
-    title = place_title(mine, split)
+    title = f"{METHOD_LABELS.get(method, method)} on {place_title(mine, split)}"
     legend_above(figure, title, list(entries.values()), list(entries), line_width_em=2.6)
     return figure

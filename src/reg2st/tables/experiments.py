@@ -35,7 +35,7 @@ def ablation_values(
         scores: tidy scores, of any datasets and splits.
         variants: in the order wanted, after ``full``; those without scores are left out.
         method: whose variants.
-        published: columns dataset, variant, mean_pcc, median_pcc; of the split section_out.
+        published: columns dataset, method, variant, mean_pcc, median_pcc; of the split section_out.
 
     Returns:
         The columns of :func:`reg2st.evaluation.aggregate.summarise`, runs, change (of the mean
@@ -70,8 +70,9 @@ def ablation(
     notes = [
         *_notes(limits),
         "Change: mean PCC less that of the full method on the same split.",
-        "Published: as printed in the Reg2ST paper, section out.",
     ]
+    if _has_published(values):
+        notes.append("Published: as printed in the Reg2ST paper, section out.")
     title = f"Ablation of {METHOD_LABELS.get(method, method)}"
     shown = without_repeats(shown, ["Dataset", "Split"])
     return Table("ablation", title, values, shown, tuple(notes), tuple(shown.columns[:-1]))
@@ -86,7 +87,7 @@ def sensitivity_values(
         scores: tidy scores, of any datasets and splits.
         curves: see :data:`Curves`; variants without scores are left out.
         method: whose settings.
-        published: columns dataset, parameter, value, mean_pcc, median_pcc; of section_out.
+        published: columns dataset, method, parameter, value, mean_pcc, median_pcc; of section_out.
 
     Returns:
         parameter, value, the columns of :func:`reg2st.evaluation.aggregate.summarise`, runs,
@@ -120,10 +121,10 @@ def sensitivity(
     values["share"] = shares(values, limits)
     settings = values["parameter"].map(setting_label)
     shown = _shown(values, {"Setting": settings, "Value": values["value"].map("{:g}".format)})
-    notes = [
-        *_notes(limits),
-        "Published: read off the curves of the Reg2ST paper (to about 0.0005), section out.",
-    ]
+    notes = _notes(limits)
+    if _has_published(values):
+        source = "the curves of the Reg2ST paper (to about 0.0005)"
+        notes.append(f"Published: read off {source}, section out.")
     presets = sorted(set(values["preset"]) - {"published"})
     notes += [f"Settings other than the one varied: preset {name}." for name in presets]
     title = f"Sensitivity of {METHOD_LABELS.get(method, method)} to its settings"
@@ -144,7 +145,7 @@ def _values(
         scores: tidy scores, of any datasets and splits.
         points: a variant each, and the ``keys`` by which its published PCC is found.
         method: whose variants.
-        published: columns dataset, ``keys``, mean_pcc and median_pcc, of section_out.
+        published: columns dataset, method, ``keys``, mean_pcc and median_pcc, of section_out.
         keys: see above.
     """
     named = (scores["method"] == method) & scores["variant"].isin(points["variant"])
@@ -160,11 +161,12 @@ def _values(
     values = values.sort_values(order).drop(columns=order).reset_index(drop=True)
     if published is None:
         return values.assign(published_mean_pcc=float("nan"), published_median_pcc=float("nan"))
-    printed = published[["dataset", *keys, "mean_pcc", "median_pcc"]].rename(
+    found_by = ["dataset", "method", *keys]
+    printed = published[[*found_by, "mean_pcc", "median_pcc"]].rename(
         columns={"mean_pcc": "published_mean_pcc", "median_pcc": "published_median_pcc"}
     )
     printed["split"] = "section_out"
-    return values.merge(printed, on=["dataset", "split", *keys], how="left")
+    return values.merge(printed, on=["split", *found_by], how="left")
 
 
 def _notes(limits: pd.DataFrame | None) -> list[str]:
@@ -190,4 +192,11 @@ def _shown(values: pd.DataFrame, names: Mapping[str, Sequence[str]]) -> pd.DataF
             COUNTS: counts(values, "n_sections", "n_patients", "n_genes", "n_seeds"),
         }
     )
-    return shown.drop(columns="Share of limit") if values["share"].isna().all() else shown
+    empty = ["Share of limit"] if values["share"].isna().all() else []
+    if not _has_published(values):
+        empty += ["Published mean", "Published median"]
+    return shown.drop(columns=empty)
+
+
+def _has_published(values: pd.DataFrame) -> bool:
+    return bool(values["published_mean_pcc"].notna().any())
