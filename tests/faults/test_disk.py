@@ -1,6 +1,7 @@
 """Disks that are full, closed or elsewhere, and clocks that go backwards."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -78,7 +79,9 @@ def test_results_that_were_moved_are_gone_on_with(new_study, finished, tmp_path)
     assert repeated(moved, scores) == (finished.results / scores).read_bytes()
 
 
-def test_a_clock_that_goes_backwards_changes_no_result(new_study, finished, tmp_path):
+def test_a_clock_that_goes_backwards_is_told_and_nothing_is_lost(
+    new_study, finished, tmp_path, root
+):
     """What was made before the clock was set back is now from the future."""
     study = new_study(tmp_path / "study", existing=finished)
     tomorrow = time.time() + 24 * 3600
@@ -87,5 +90,13 @@ def test_a_clock_that_goes_backwards_changes_no_result(new_study, finished, tmp_
             os.utime(path, (tomorrow, tomorrow))
     assert study.planned() == set()
     shutil.rmtree(study.results / RUN)
+    failed = study.run(f"results/tiny/{RUN}/scores.tsv")
+    assert failed.returncode != 0
+    assert "This could indicate a clock skew problem" in failed.stdout + failed.stderr
+    assert not list((study.results / RUN).glob("*"))
+
+    text = (root / "docs" / "reliability.md").read_text()
+    remedy = re.search(r"```\n(touch now .*)\n```", text)[1]
+    subprocess.run(remedy, shell=True, check=True, cwd=study.folder)
     scores = repeated(study, f"{RUN}/scores.tsv")
     assert scores == (finished.results / RUN / "scores.tsv").read_bytes()
