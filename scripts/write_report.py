@@ -3,12 +3,11 @@
 from reg2st.jobs import job
 
 with job(snakemake.log[0]):
-    import subprocess
-    import sys
     import tempfile
     from pathlib import Path
 
     import yaml
+    from snakemake.cli import main
 
     from reg2st.files import written_whole
 
@@ -18,13 +17,16 @@ with job(snakemake.log[0]):
     ):
         configfile = Path(folder) / "config.yaml"
         configfile.write_text(yaml.safe_dump(snakemake.params.config))
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "snakemake", "--snakefile", snakemake.params.snakefile),
-                *("--workflow-profile", "none", "--configfile", str(configfile)),
-                *("--cores", "1", "--nolock", "--report", str(report), snakemake.params.target),
-            ],
-            check=True,
-            stdout=sys.stdout,
-            stderr=sys.stderr,
-        )
+        try:
+            # In this process, so that nobody goes on writing when it is killed.
+            main(
+                [
+                    *("--snakefile", snakemake.params.snakefile),
+                    *("--workflow-profile", "none", "--configfile", str(configfile)),
+                    *("--cores", "1", "--nolock", "--report", str(report)),
+                    snakemake.params.target,
+                ]
+            )
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError("Snakemake did not write the report.") from None

@@ -151,6 +151,7 @@ def processes():
     return context
 
 
+@pytest.mark.timeout(3600)
 def test_a_training_killed_at_any_moment_ends_with_the_same_bits(
     processes, new_study, finished, tmp_path, chance
 ):
