@@ -13,6 +13,7 @@ import os, signal, sys
 from reg2st.files import written_whole
 with written_whole(sys.argv[1]) as temporary:
     temporary.write_text("half")
+    temporary.with_name(".tmp of a library").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -53,9 +54,11 @@ def test_what_others_write_stays(tmp_path):
     elsewhere = tmp_path / ".node7.1.scores.tsv"
     silent = tmp_path / ".node8.1.scores.tsv"
     another = tmp_path / f".{HOST}.999999999.genes.tsv"
-    for file in (alive, elsewhere, silent, another):
-        file.write_text("half")
-    os.utime(silent, times=(0, time.time() - 7200))
+    for folder in (alive, elsewhere, silent, another):
+        folder.mkdir()
+        (folder / "scores.tsv").write_text("half")
+    for path in (silent, silent / "scores.tsv"):
+        os.utime(path, times=(0, time.time() - 7200))
     with written_whole(tmp_path / "scores.tsv") as temporary:
         temporary.write_text("new")
     assert alive.exists()
