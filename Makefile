@@ -41,7 +41,7 @@ test-cluster: $(VENV)/.installed-test
 	REG2ST_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster
 
 test-faults: $(VENV)/.installed-test
-	REG2ST_TEST_FAULTS=1 $(BIN)/pytest tests/faults
+	REG2ST_TEST_FAULTS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal tests/faults
 
 doctor: $(VENV)/.installed
 	$(BIN)/python -m reg2st.doctor --configfile $(CONFIG)
