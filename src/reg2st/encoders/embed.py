@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "could not create a")
+"""How PyTorch says it on the CPU; the last is oneDNN's, which gives no reason."""
+
 BATCH_SIZE_ON_GPU = 128
 BATCH_SIZE_ON_CPU = 16
 
@@ -152,8 +155,7 @@ def _out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    told = str(error).lower()
-    return "can't allocate memory" in told or "not enough memory" in told
+    return any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
 def _attributes(loaded: LoadedEncoder, precision: str) -> dict[str, Any]:
