@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 MENU = "nav ul a"
+MOVING = "return document.getAnimations().some(one => one.playState == 'running')"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,11 @@ class Report:
     def wait(self, condition):
         return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(lambda _: condition())
 
+    def click(self, element):
+        """Click what has come to rest: the menu slides to a new width, and takes its links along."""
+        self.wait(lambda: not self.browser.execute_script(MOVING))
+        element.click()
+
     def links(self):
         """Links of the menu by their text."""
         found = self.browser.find_elements(By.CSS_SELECTOR, MENU)
@@ -50,11 +56,11 @@ class Report:
     def go(self, *names):
         """From the home of the menu down the entries named."""
         home = "nav nav li:first-child a"
-        self.browser.find_element(By.CSS_SELECTOR, home).click()
+        self.click(self.browser.find_element(By.CSS_SELECTOR, home))
         self.wait(lambda: "About" in self.links())
         for name in names:
             self.wait(lambda name=name: name in self.links())
-            self.links()[name].click()
+            self.click(self.links()[name])
 
     def pages(self):
         """Every page of results: the menu entries that lead there."""
@@ -80,7 +86,7 @@ class Report:
 
     def open_row(self, row, button):
         """Press the eye (0) or the i (1) of a row."""
-        row.find_elements(By.TAG_NAME, "a")[button].click()
+        self.click(row.find_elements(By.TAG_NAME, "a")[button])
 
     def check_figure(self):
         image = self.wait(
@@ -131,7 +137,7 @@ def test_the_report_shows_every_figure_and_table(browser, finished, new_study, t
                 report.go(*page)
                 report.wait(report.rows)
                 if report.toggles():
-                    report.toggles()[choice].click()
+                    report.click(report.toggles()[choice])
                 report.open_row(report.rows()[number], 0)
                 shown = report.shown()
                 report.check_table() if shown.endswith(".html") else report.check_figure()
