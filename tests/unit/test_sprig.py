@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import re
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from reg2st.models.interface import FeatureBlock, SectionTensors, Sizes
 from reg2st.models.registry import parse_settings
 from reg2st.models.sprig import SPRIG
 from reg2st.models.sprig.calibration import HeldOut, calibrate
+from reg2st.models.sprig.choice import Trial
 from reg2st.models.sprig.features import (
     column_weights,
     principal_components,
@@ -23,8 +23,9 @@ from reg2st.models.sprig.features import (
 )
 from reg2st.models.sprig.neighbourhood import attention, most_similar, rings
 from reg2st.models.sprig.programs import LEAST_SHRINKAGE, Moments, fit_programs
-from reg2st.models.sprig.settings import SprigSettings
+from reg2st.models.sprig.settings import CHOICES, SprigSettings
 from reg2st.models.sprig.targets import spot_weights, standardised, thinned_expression
+from reg2st.models.sprig.training_spots import TrainingSpots
 from reg2st.targets import log_expression
 
 GENES, FEATURES = 30, 24
@@ -321,37 +322,76 @@ def test_programs_are_found_and_their_predictability_foretold(model):
     assert expected.mean() == pytest.approx(pcc.mean(), abs=0.1)
 
 
-def choice_in(log: str) -> tuple[float, float]:
-    """The ridge and the noise factor that a fit tells."""
-    return tuple(
-        float(each) for each in re.search(r"Ridge (\S+) and noise factor (\S+),", log).groups()
-    )
+TOO_POOR = {"rank": 1, "ring_weights": (1.0,)}
+"""Settings that a choice must leave."""
 
 
-def test_the_choice_is_the_best_on_patients_held_out(caplog):
+def pcc_on_patients_held_out(**settings) -> np.ndarray:
+    """Mean PCC on each training patient of a model fitted without it."""
+    pcc = []
+    for patient in sorted({section.patient for section in TRAINING}):
+        model = fitted([each for each in TRAINING if each.patient != patient], **settings)
+        unseen = [each for each in TRAINING if each.patient == patient]
+        pcc.append(
+            np.mean([pearson(each.expression.numpy(), model(each).numpy()) for each in unseen])
+        )
+    return np.array(pcc)
+
+
+def test_each_setting_in_turn_is_the_best_on_patients_held_out(caplog):
     caplog.set_level("INFO")
-    choices = {"ridge_choices": (0.3, 3000.0), "noise_choices": (0.0, 3.0)}
-    fitted(**choices)
-    best = choice_in(caplog.text)
-    patients = sorted({section.patient for section in TRAINING})
-    reached = {}
-    for ridge, noise in itertools.product(*choices.values()):
-        fixed = {"ridge": ridge, "noise_factor": noise, "ridge_choices": (), "noise_choices": ()}
-        pcc = []
-        for patient in patients:
-            seen = [section for section in TRAINING if section.patient != patient]
-            unseen = [section for section in TRAINING if section.patient == patient]
-            model = fitted(seen, **fixed)
-            pcc += [pearson(each.expression.numpy(), model(each).numpy()).mean() for each in unseen]
-        reached[ridge, noise] = np.mean(pcc)
-    assert best == max(reached, key=reached.get)
-    assert max(reached.values()) - sorted(reached.values())[-2] > 0.005
+    choices = {"rank": (2, 3), "ridge": (3000.0,), "ring_weights": ((1.0,), (1.0, 0.3, 0.1))}
+    model = fitted(**TOO_POOR, choices=choices)
+    settings = dict(TOO_POOR)
+    taken = {}
+    for name, values in choices.items():
+        before = pcc_on_patients_held_out(**settings, choices={})
+        after = [
+            pcc_on_patients_held_out(**{**settings, name: value}, choices={}) for value in values
+        ]
+        gains = [each - before for each in after]
+        clear = [gain.mean() > gain.std(ddof=1) / np.sqrt(3) for gain in gains]
+        best = int(np.argmax([gain.mean() for gain in gains]))
+        if clear[best]:
+            settings[name] = taken[name] = values[best]
+    assert model.chosen == taken
+    assert taken == {"rank": 3, "ring_weights": (1.0, 0.3, 0.1)}
+    assert "on 3 patients held out in turn: rank 3, ring_weights (1.0, 0.3, 0.1)." in caplog.text
+
+
+def test_a_gain_that_patients_do_not_share_is_no_reason():
+    spots, settings = TrainingSpots.of(TRAINING, SprigSettings()), SprigSettings()
+    fixed = Trial(settings, spots, np.array([0.2, 0.2, 0.2]))
+    shared = Trial(settings, spots, np.array([0.21, 0.22, 0.21]))
+    single = Trial(settings, spots, np.array([0.3, 0.19, 0.18]))
+    assert shared.gain_over(fixed) == pytest.approx(0.04 / 3)
+    assert single.gain_over(fixed) == fixed.gain_over(fixed) == 0
+
+
+@pytest.mark.parametrize(
+    ("fixed", "choice"), [((1.0,), (1.0, 1.0, 1.0)), ((1.0, 1.0, 1.0), (1.0,))]
+)
+def test_a_model_keeps_what_it_chose(fixed, choice, tmp_path, monkeypatch):
+    settings = {"ring_weights": fixed, "dynamic_weight": 0, "thinned_library": None}
+    # Each choice is taken, whatever it is worth.
+    monkeypatch.setattr(Trial, "gain_over", lambda self, other: 1.0)
+    chosen = {"ring_weights": (choice,), "rank": (4,), "thinned_library": (400.0,)}
+    model = fitted(**settings, choices=chosen)
+    assert model.chosen == {"ring_weights": choice, "rank": 4, "thinned_library": 400.0}
+    alone = fitted(**{**settings, **model.chosen}, choices={})
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    again = SPRIG(SprigSettings(**settings, choices=chosen), SIZES)
+    again.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    for name in ("expression", "spread", "expected_pcc"):
+        wanted = getattr(alone.predict(NEW), name)
+        assert torch.equal(getattr(again.predict(NEW), name), wanted), name
 
 
 def test_with_few_patients_nothing_is_chosen(caplog):
     caplog.set_level("INFO")
-    fitted([a_section("A1"), a_section("A2"), a_section("B1")])
-    assert "Ridge" not in caplog.text
+    model = fitted([a_section("A1"), a_section("A2"), a_section("B1")], **TOO_POOR)
+    assert model.chosen == {}
+    assert "Chosen" not in caplog.text
 
 
 def test_the_spread_covers_what_it_says(model):
@@ -379,5 +419,24 @@ def test_spread_grows_with_what_patients_differ_by():
 def test_settings_are_checked():
     with pytest.raises(UserError, match="own weight must be above 0"):
         parse_settings("sprig", "published", {"ring_weights": [0, 1]})
+    with pytest.raises(UserError, match=r"setting 'choices': .*'rigde' cannot be chosen.*'ridge'"):
+        parse_settings("sprig", "published", {"choices": {"rigde": [1]}})
+    with pytest.raises(UserError, match=r"'choices': .*ridge -1: input should be greater than 0"):
+        parse_settings("sprig", "published", {"choices": {"ridge": [1, -1]}})
     assert SPRIG.inputs(SprigSettings(graph="mine")).graph == "mine"
     assert SprigSettings(ring_weights=(1, 0, 0.5)).view_weights == (1, 0.5, 1)
+
+
+def test_a_setting_that_is_given_is_not_chosen():
+    assert set(CHOICES) - set(SprigSettings(rank=2).choices) == {"rank"}
+    assert SprigSettings(rank=2, choices={"rank": [3]}).choices == {"rank": (3,)}
+    settings = SprigSettings(rank=2)
+    assert parse_settings("sprig", "published", settings.model_dump()) == settings
+
+
+def test_every_setting_can_be_chosen_but_those_that_bound_cost_or_say_how():
+    fixed = {"graph", "choices", "patients_to_choose", "thinning_draws"}
+    fixed |= {"components", "similarity_components", "dynamic_neighbours"}
+    assert set(SprigSettings.model_fields) - set(CHOICES) == fixed
+    for name, values in CHOICES.items():
+        assert getattr(SprigSettings(), name) in values

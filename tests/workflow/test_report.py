@@ -44,7 +44,7 @@ class Report:
         return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(lambda _: condition())
 
     def click(self, element):
-        """Click what has come to rest: the menu slides to a new width, and takes its links along."""
+        """Click what has come to rest: the menu slides to its new width and takes links along."""
         self.wait(lambda: not self.browser.execute_script(MOVING))
         element.click()
 

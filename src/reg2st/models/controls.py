@@ -3,7 +3,7 @@
 All three are fitted in closed form, in float64, from the training sections alone.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -119,6 +119,10 @@ class Ridge(Control):
     @classmethod
     def inputs(cls, settings: RidgeSettings) -> Inputs:
         return Inputs(embedding=True)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        return {"alpha": float(self.alpha)}
 
     def fit(self, sections: list[SectionTensors]) -> None:
         from sklearn.decomposition import PCA

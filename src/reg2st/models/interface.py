@@ -6,7 +6,7 @@ e edges of a graph.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -163,6 +163,11 @@ class Regression(Model):
     def fit(self, sections: list[SectionTensors]) -> None:
         """Fill the model's buffers from the training sections."""
         raise NotImplementedError
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Settings that the fit chose within its training sections."""
+        return {}
 
 
 class Control(Regression):

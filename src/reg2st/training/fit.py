@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from reg2st.errors import UserError
 from reg2st.files import clear_leftovers, sha256, written_whole
 from reg2st.jobs import peak_memory_bytes
-from reg2st.models.interface import Inputs, Model, Network, Settings, Sizes
+from reg2st.models.interface import Inputs, Model, Network, Regression, Settings, Sizes
 from reg2st.models.registry import method as model_class
 from reg2st.models.registry import parse_settings
 from reg2st.panels import read_panel
@@ -113,6 +113,7 @@ def fit_run(
         record = {
             **recipe.key,
             "settings": recipe.settings.model_dump(),
+            "chosen": model.chosen if isinstance(model, Regression) else {},
             "inputs": dataclasses.asdict(recipe.needs),
             "standardise": recipe.standardise,
             "precision": precision if isinstance(model, Network) else "float32",

@@ -1,67 +1,74 @@
-"""How strongly programs are regularised: chosen on training patients that are held out in turn."""
+"""Which settings a fold takes: chosen on training patients that are held out in turn."""
 
 import logging
-from collections.abc import Callable
-from functools import reduce
-from itertools import product
-from operator import add
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reg2st.models.sprig.programs import Moments, Programs, fit_programs
+from reg2st.models.interface import SectionTensors
 from reg2st.models.sprig.settings import SprigSettings
+from reg2st.models.sprig.training_spots import TrainingSpots
 
 log = logging.getLogger(__name__)
 
-Score = Callable[[dict[str, Programs]], float]
-"""Mean PCC of training sections, each predicted by the programs fitted without its patient."""
+OF_THE_REGRESSION = ("ridge", "rank", "noise_factor")
+"""Settings that leave the training spots' components and targets as they are."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings as they would be taken, and what they reach on each patient held out, ``[k]``."""
+
+    settings: SprigSettings
+    spots: TrainingSpots
+    pcc: NDArray[np.float64]
+
+    def gain_over(self, other: "Trial") -> float:
+        """Mean gain over patients, 0 where it is no larger than its standard error."""
+        gain = self.pcc - other.pcc
+        error = gain.std(ddof=1) / np.sqrt(len(gain))
+        return float(gain.mean()) if gain.mean() > error else 0.0
 
 
 def chosen(
-    settings: SprigSettings, moments: dict[str, Moments], genes: int, score: Score
-) -> SprigSettings:
-    """The settings with that ridge and noise factor that predict held-out patients best.
+    settings: SprigSettings, sections: list[SectionTensors], spots: TrainingSpots
+) -> tuple[dict[str, int], TrainingSpots]:
+    """The choices that predict training patients best when each is held out in turn.
 
-    Where several are equal, the fixed ones come first.
+    One setting after the other, in the order of ``settings.choices``; the settings before it are
+    as chosen, those after it as fixed. A setting leaves its fixed value only for a gain that is
+    larger than its standard error over patients.
 
     Args:
-        moments: of each training patient.
-        score: what a set of programs, by the patient that each was fitted without, is worth.
+        sections: of three patients or more.
+        spots: those sections prepared with the fixed settings.
+
+    Returns:
+        The index of the value taken, by the settings that left their fixed value, and the
+        sections prepared with what was taken.
     """
-    fixed = (settings.ridge, settings.noise_factor)
-    others = product(settings.ridge_choices or fixed[:1], settings.noise_choices or fixed[1:])
-    candidates = [
-        settings.model_copy(update={"ridge": ridge, "noise_factor": noise})
-        for ridge, noise in dict.fromkeys([fixed, *others])
-    ]
-    scores = [score(fitted_without_each(each, moments, genes)) for each in candidates]
-    best = candidates[int(np.argmax(scores))]
+    fixed = settings.taking({})
+    best = first = Trial(fixed, spots, spots.pcc_held_out(fixed))
+    taken: dict[str, int] = {}
+    for name, values in settings.choices.items():
+        start, largest = best, 0.0
+        for index, value in enumerate(values):
+            candidate = start.settings.taking({name: value})
+            if candidate == start.settings:
+                continue
+            same = name in OF_THE_REGRESSION
+            prepared = start.spots if same else TrainingSpots.of(sections, candidate)
+            trial = Trial(candidate, prepared, prepared.pcc_held_out(candidate))
+            gain = trial.gain_over(start)
+            if gain > largest:
+                best, largest, taken[name] = trial, gain, index
     log.info(
-        "Ridge %g and noise factor %g, of %d choices: mean PCC %.4f on %d patients held out in "
-        "turn, from %.4f to %.4f for all choices.",
-        *(best.ridge, best.noise_factor, len(candidates), max(scores), len(moments)),
-        *(min(scores), max(scores)),
+        "Chosen on %d patients held out in turn: %s. Mean PCC on them %.4f, %.4f as fixed.",
+        len(first.pcc),
+        ", ".join(f"{name} {settings.choices[name][index]}" for name, index in taken.items())
+        or "nothing but the fixed settings",
+        best.pcc.mean(),
+        first.pcc.mean(),
     )
-    return best
-
-
-def fitted_without_each(
-    settings: SprigSettings, moments: dict[str, Moments], genes: int
-) -> dict[str, Programs]:
-    """Programs fitted without each group in turn; of a lone group, with it."""
-    everything = reduce(add, moments.values())
-    return {
-        name: fitted(settings, everything - own if len(moments) > 1 else own, genes)
-        for name, own in moments.items()
-    }
-
-
-def fitted(settings: SprigSettings, moments: Moments, genes: int) -> Programs:
-    """Programs as the settings ask for them."""
-    return fit_programs(
-        moments,
-        genes,
-        ridge=settings.ridge,
-        rank=settings.rank,
-        noise_factor=settings.noise_factor,
-    )
+    return taken, best.spots

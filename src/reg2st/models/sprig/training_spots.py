@@ -1,0 +1,155 @@
+"""Training spots as the regression sees them, and how they take turns to be held out."""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reg2st.models.interface import SectionTensors
+from reg2st.models.sprig.calibration import HeldOut, correlation
+from reg2st.models.sprig.features import (
+    LANDMARKS,
+    SectionFeatures,
+    in_array_order,
+    pooled_deviation,
+    principal_components,
+    section_features,
+    spread_out,
+)
+from reg2st.models.sprig.programs import Moments, Programs, fit_programs
+from reg2st.models.sprig.settings import SprigSettings
+from reg2st.models.sprig.targets import section_targets, spot_weights
+
+BLOCKS = 4
+"""Contiguous parts that a lone training section is held out by."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training spots of one section that are held out together.
+
+    Attributes:
+        group: what is held out at once: parts with the same name.
+        components: float32 ``[n, q]``.
+        expression: the target less its mean, float32 ``[n, G]``.
+    """
+
+    group: str
+    components: NDArray[np.float32]
+    expression: NDArray[np.float32]
+
+    def held_out(self, programs: Programs) -> HeldOut:
+        """The part as predicted by programs that were fitted without it."""
+        latents = self.components @ programs.directions
+        latents -= latents.mean(axis=0)
+        pattern = (latents * programs.shrinkage) @ programs.loadings
+        return HeldOut(pattern.astype(np.float32), self.expression)
+
+
+@dataclass(frozen=True)
+class TrainingSpots:
+    """Sections prepared for the regression with some settings.
+
+    Attributes:
+        deviation: of the features within the sections, ``[views, d]``.
+        axes: principal components of the features, ``[views * d, q]``.
+        parts: the spots.
+        moments: by what is held out at once.
+    """
+
+    deviation: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    parts: list[Part]
+    moments: dict[str, Moments]
+
+    @classmethod
+    def of(cls, sections: list[SectionTensors], settings: SprigSettings) -> "TrainingSpots":
+        """Prepare the sections."""
+        features = [section_features(section, settings) for section in sections]
+        deviation = pooled_deviation(features)
+        features = [each.scaled_towards(deviation, settings.common_scale) for each in features]
+        axes = principal_components(_landmarks(features, sections), settings.components)
+        parts: list[Part] = []
+        moments: dict[str, Moments] = {}
+        for section, of_section, group in zip(sections, features, groups(sections), strict=True):
+            components = of_section.project(axes)
+            targets = section_targets(section, settings)
+            weights = spot_weights(section.counts.cpu().numpy(), settings.weight_floor)
+            expression = section.expression.cpu().numpy()
+            blocks = _blocks(section) if group is None else [np.arange(section.n_spots)]
+            for index, spots in enumerate(blocks):
+                name = str(index) if group is None else group
+                centred = expression[spots] - expression[spots].mean(axis=0)
+                parts.append(Part(name, components[spots], centred))
+                own = Moments.of(components[spots], targets[spots], weights[spots])
+                moments[name] = moments[name] + own if name in moments else own
+        return cls(deviation, axes, parts, moments)
+
+    @property
+    def everything(self) -> Moments:
+        """Moments of all spots."""
+        return reduce(add, self.moments.values())
+
+    def programs(self, settings: SprigSettings, moments: Moments | None = None) -> Programs:
+        """Programs as the settings ask for them, of all spots unless moments are given."""
+        return fit_programs(
+            self.everything if moments is None else moments,
+            self.parts[0].expression.shape[1],
+            ridge=settings.ridge,
+            rank=settings.rank,
+            noise_factor=settings.noise_factor,
+        )
+
+    def held_out(self, settings: SprigSettings) -> list[HeldOut]:
+        """Each part as predicted without its group; with it, where there is no other."""
+        everything, alone = self.everything, len(self.moments) == 1
+        without = {
+            name: self.programs(settings, everything if alone else everything - own)
+            for name, own in self.moments.items()
+        }
+        return [part.held_out(without[part.group]) for part in self.parts]
+
+    def pcc_held_out(self, settings: SprigSettings) -> NDArray[np.float64]:
+        """Mean PCC over genes and parts of each group, predicted without it, ``[groups]``."""
+        pcc = [correlation(each).mean() for each in self.held_out(settings)]
+        of_part = np.array([part.group for part in self.parts])
+        return np.array([np.mean(np.array(pcc)[of_part == name]) for name in self.moments])
+
+    def amplitude(self, programs: Programs) -> NDArray[np.float64]:
+        """Standard deviation of each gene's pattern over the spots, ``[G]``."""
+        everything = self.everything
+        directions = programs.directions * programs.shrinkage
+        covariance = directions.T @ everything.gram @ directions / everything.weight
+        loadings = programs.loadings
+        return np.sqrt(np.maximum(np.einsum("kg,kl,lg->g", loadings, covariance, loadings), 0))
+
+
+def groups(sections: list[SectionTensors]) -> list[str | None]:
+    """What each section is held out with: its patient, else itself; None for a lone section."""
+    for names in ([section.patient for section in sections], [s.name for s in sections]):
+        if len(set(names)) > 1:
+            return names
+    return [None]
+
+
+def _landmarks(
+    features: list[SectionFeatures], sections: list[SectionTensors]
+) -> NDArray[np.float32]:
+    """Features of spots spread over all sections, each by its share of the spots."""
+    spots = sum(section.n_spots for section in sections)
+    rows = []
+    for of_section, section in zip(features, sections, strict=True):
+        count = -(-LANDMARKS * section.n_spots // max(spots, LANDMARKS))
+        rows.append(of_section.rows(spread_out(in_array_order(section), count)))
+    return np.concatenate(rows)
+
+
+def _blocks(section: SectionTensors) -> list[NDArray[np.int64]]:
+    """The spots of a section in contiguous parts along its longest axis."""
+    xy = section.array_xy.cpu().numpy().astype(np.float64)
+    xy -= xy.mean(axis=0)
+    longest = np.linalg.eigh(xy.T @ xy)[1][:, -1]
+    order = np.lexsort((xy[:, 1], xy[:, 0], np.round(xy @ longest, 6)))
+    return [part for part in np.array_split(order, BLOCKS) if len(part)]
