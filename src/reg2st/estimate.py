@@ -18,7 +18,7 @@ from reg2st.models.interface import Sizes
 from reg2st.models.registry import method as model_class
 from reg2st.panels import read_panel
 from reg2st.patches import PATCH_PX
-from reg2st.runs import Run, is_network
+from reg2st.runs import Run, is_control, is_network
 
 RATES = Path(__file__).resolve().parents[2] / "resources" / "rates.tsv"
 FLOAT_BYTES = 4
@@ -88,7 +88,7 @@ def estimate(
     return Cost(
         disk_bytes=study.disk_bytes(),
         job_seconds={
-            rule: count * study.rates("job_seconds", rule, _kind(rule))
+            rule: count * study.rates("job_seconds", rule, _kind(rule)) + study.cpu_seconds(rule)
             for rule, count in jobs.items()
         },
         network_seconds={device: study.network_seconds(device) for device in ("cpu", "gpu")},
@@ -245,11 +245,28 @@ class _Study:
 
     # Time and memory
 
+    def cpu_seconds(self, rule: str) -> float:
+        """Seconds beyond those of any job of a rule whose work grows with the spots."""
+        if rule == "measure_patches":
+            return sum(
+                self.rates("embed_seconds_cpu", name) * self.sections[section]
+                for name, _, section in self.embeddings
+                if encoder(name).weights is None
+            )
+        if rule == "fit_regression":
+            return sum(
+                self.rates("fit_seconds_cpu", run.method) * self._spots_of(run, "train")
+                for run in self.runs
+                if not is_network(run.method) and not is_control(run.method)
+            )
+        return 0
+
     def network_seconds(self, device: str) -> dict[str, float | None]:
         """Seconds by rule beyond those of any job; None if one rate was never measured."""
         embedding = [
             _times(self.rates.find(f"embed_seconds_{device}", name), self.sections[section])
             for name, _, section in self.embeddings
+            if encoder(name).weights is not None
         ]
         training = [
             _times(

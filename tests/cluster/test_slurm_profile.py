@@ -78,13 +78,15 @@ def run_here(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-def start_on_slurm(root: Path, folder: Path, running: cluster.Slurm) -> subprocess.Popen:
+def start_on_slurm(
+    root: Path, folder: Path, running: cluster.Slurm, target: str
+) -> subprocess.Popen:
     profile = folder / "profile" / PROFILE.name
     profile.parent.mkdir()
     profile.write_text(yaml.safe_dump({**site_profile(), **HASTE}))
     with open(folder / "snakemake.log", "w") as log:
         return subprocess.Popen(
-            [*snakemake(root, profile.parent), SCORES],
+            [*snakemake(root, profile.parent), target],
             cwd=folder,
             env=running.environment,
             stdout=log,
@@ -124,7 +126,7 @@ def test_every_key_of_the_profile_is_an_option_of_snakemake():
 
 @pytest.mark.timeout(1200)
 def test_the_demos_folds_survive_a_killed_job_and_a_restart_of_the_controller(slurm, root, demo):
-    process = start_on_slurm(root, demo, slurm)
+    process = start_on_slurm(root, demo, slurm, SCORES)
     victim = wait_for("two trainings at once", lambda: training(slurm)[1:], demo)[0]
     slurm.kill(victim)
 
@@ -169,6 +171,31 @@ def test_the_demos_folds_survive_a_killed_job_and_a_restart_of_the_controller(sl
     here = run_here(root, demo, "--cores", "1", f"{run}/scores.tsv")
     assert here.returncode == 0, here.stderr
     assert (demo / run / "scores.tsv").read_bytes() == on_slurm
+
+
+def test_what_needs_no_gpu_asks_for_none(slurm, root, tmp_path):
+    config = yaml.safe_load((root / "config" / "demo.yaml").read_text())
+    simulated = config["datasets"]["simulated"]
+    simulated["source"]["simulation"] |= {"patients": 2, "sections_per_patient": 1, "spots": 40}
+    simulated["panel"]["recipe"]["min_spots"] = 10
+    del simulated["folds"], config["ablation"], config["sensitivity"]
+    config["splits"] = ["patient_out"]
+    config["methods"] = {"sprig": {"inputs": {"embeddings": [{"encoder": "tissue_statistics"}]}}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    model = "results/demo/runs/simulated/patient_out/sprig/full/fold-A/seed-0/model.safetensors"
+    before = {"select_panel", "cut_patches", "build_graph"}
+    prepared = run_here(root, tmp_path, "--until", *before, "--", model)
+    assert prepared.returncode == 0, prepared.stderr
+    earlier = len(slurm.jobs())
+    process = start_on_slurm(root, tmp_path, slurm, model)
+    try:
+        assert process.wait(300) == 0, (tmp_path / "snakemake.log").read_text()
+    finally:
+        process.kill()
+    assert [(job.rule, job.gpus, job.partition) for job in slurm.jobs()[earlier:]] == [
+        ("measure_patches", 0, "cpu"),
+        ("fit_regression", 0, "cpu"),
+    ]
 
 
 def test_cluster_leaves_nothing_behind(slurm_installed):

@@ -61,6 +61,19 @@ def test_more_spots_take_more_of_everything(demo):
         assert seconds[1] == pytest.approx(2 * seconds[0])
 
 
+def test_what_runs_on_the_cpu_is_no_gpu_hour(demo):
+    before = cost_of(demo)
+    demo["methods"]["sprig"]["inputs"]["embeddings"] = [
+        {"encoder": "tissue_statistics", "view": "native"}
+    ]
+    jobs = {"measure_patches": 6, "fit_regression": 6}
+    after = cost_of(demo, jobs)
+    assert after.network_seconds == before.network_seconds
+    assert after.job_seconds["measure_patches"] == pytest.approx(6 * 1.5 + 0.032 * 651)
+    training = 0.017 * 6 * (5 + 4) / 2 * 108.5
+    assert after.job_seconds["fit_regression"] == pytest.approx(6 * 3 + training)
+
+
 def test_what_was_not_measured_is_said(demo):
     demo["methods"] = {"hist2st": {**demo["methods"]["reg2st"], "preset": "quick"}}
     jobs = {"train_model": 9, "embed_patches": 6}

@@ -19,9 +19,11 @@ try:
     config = validated(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
     DATASETS = read_datasets(config)
     RUNS = expand_runs(config, DATASETS)
-    for run in RUNS:
-        for embedding in run.embeddings:
-            encoder(embedding.encoder)
+    ENCODERS = {
+        path_name(embedding.encoder): encoder(embedding.encoder)
+        for run in RUNS
+        for embedding in run.embeddings
+    }
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -35,6 +37,8 @@ RUN = "runs/{dataset}/{split}/{method}/{variant}/fold-{fold}/seed-{seed}"
 METHOD_RUNS = "{dataset}/{split}/{method}/{variant}/seed-{seed}"
 CONTROLS = sorted({run.method for run in RUNS if is_control(run.method)})
 TRAINED = sorted({run.method for run in RUNS if not is_control(run.method)})
+NETWORKS = [method for method in TRAINED if is_network(method)]
+REGRESSIONS = [method for method in TRAINED if not is_network(method)]
 
 
 wildcard_constraints:

@@ -1,4 +1,6 @@
 # Functions that the rules ask for their inputs.
+import re
+
 from reg2st.experiments import read_experiments
 
 EXPERIMENTS = read_experiments(config)
@@ -17,7 +19,7 @@ def growing(base, per_mb):
 
 def one_of(names):
     """A wildcard constraint that admits these names only."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def shown_runs(dataset, experiment=""):

@@ -87,6 +87,8 @@ rule embed_patches:
         f"{LOGS}/embed_patches/{{encoder}}/{{view}}/{{dataset}}/{{section}}.log",
     benchmark:
         f"{LOGS}/embed_patches/{{encoder}}/{{view}}/{{dataset}}/{{section}}.tsv"
+    wildcard_constraints:
+        encoder=one_of(name for name, each in ENCODERS.items() if each.weights),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -98,3 +100,18 @@ rule embed_patches:
         "Embedding the patches of {wildcards.section} with {wildcards.encoder}"
     script:
         "../../scripts/embed_patches.py"
+
+
+# What no network computes needs no GPU.
+use rule embed_patches as measure_patches with:
+    log:
+        f"{LOGS}/measure_patches/{{encoder}}/{{view}}/{{dataset}}/{{section}}.log",
+    benchmark:
+        f"{LOGS}/measure_patches/{{encoder}}/{{view}}/{{dataset}}/{{section}}.tsv"
+    wildcard_constraints:
+        encoder=one_of(name for name, each in ENCODERS.items() if not each.weights),
+    resources:
+        mem_mb=growing(4000, per_mb=2),
+        runtime=growing(60, per_mb=0.1),
+    message:
+        "Measuring the patches of {wildcards.section}: {wildcards.encoder}"

@@ -1,4 +1,5 @@
-# One training for each dataset, split, method, variant, fold and seed.
+# One training for each dataset, split, method, variant, fold and seed: networks on a GPU where there
+# is one, regressions on the CPU.
 from itertools import product
 
 
@@ -15,7 +16,7 @@ rule train_model:
     benchmark:
         f"{LOGS}/train_model/{RUN}.tsv"
     wildcard_constraints:
-        method=one_of(TRAINED),
+        method=one_of(NETWORKS),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -31,6 +32,21 @@ rule train_model:
         "{wildcards.split}, fold {wildcards.fold}, seed {wildcards.seed}"
     script:
         "../../scripts/train_model.py"
+
+
+use rule train_model as fit_regression with:
+    log:
+        f"{LOGS}/fit_regression/{RUN}.log",
+    benchmark:
+        f"{LOGS}/fit_regression/{RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(REGRESSIONS),
+    resources:
+        mem_mb=growing(6000, per_mb=3),
+        runtime=growing(240, per_mb=0.2),
+    message:
+        "Fitting {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}, "
+        "{wildcards.split}, fold {wildcards.fold}, seed {wildcards.seed}"
 
 
 # The folds of a split are predicted by one job a method, on the CPU: a fold takes a second or two,

@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 OF_THE_REGRESSION = ("ridge", "rank", "noise_factor")
 """Settings that leave the training spots' components and targets as they are."""
 
+LANDMARKS = 1000
+"""Spots that components are fitted on while settings are chosen: fewer than the model's own."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -24,6 +27,11 @@ class Trial:
     spots: TrainingSpots
     pcc: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, sections: list[SectionTensors], settings: SprigSettings) -> "Trial":
+        spots = TrainingSpots.of(sections, settings, LANDMARKS)
+        return cls(settings, spots, spots.pcc_held_out(settings))
+
     def gain_over(self, other: "Trial") -> float:
         """Mean gain over patients, 0 where it is no larger than its standard error."""
         gain = self.pcc - other.pcc
@@ -31,9 +39,7 @@ class Trial:
         return float(gain.mean()) if gain.mean() > error else 0.0
 
 
-def chosen(
-    settings: SprigSettings, sections: list[SectionTensors], spots: TrainingSpots
-) -> tuple[dict[str, int], TrainingSpots]:
+def chosen(settings: SprigSettings, sections: list[SectionTensors]) -> dict[str, int]:
     """The choices that predict training patients best when each is held out in turn.
 
     One setting after the other, in the order of ``settings.choices``; the settings before it are
@@ -42,14 +48,11 @@ def chosen(
 
     Args:
         sections: of three patients or more.
-        spots: those sections prepared with the fixed settings.
 
     Returns:
-        The index of the value taken, by the settings that left their fixed value, and the
-        sections prepared with what was taken.
+        The index of the value taken, by the settings that left their fixed value.
     """
-    fixed = settings.taking({})
-    best = first = Trial(fixed, spots, spots.pcc_held_out(fixed))
+    best = first = Trial.of(sections, settings.taking({}))
     taken: dict[str, int] = {}
     for name, values in settings.choices.items():
         start, largest = best, 0.0
@@ -57,9 +60,10 @@ def chosen(
             candidate = start.settings.taking({name: value})
             if candidate == start.settings:
                 continue
-            same = name in OF_THE_REGRESSION
-            prepared = start.spots if same else TrainingSpots.of(sections, candidate)
-            trial = Trial(candidate, prepared, prepared.pcc_held_out(candidate))
+            if name in OF_THE_REGRESSION:
+                trial = Trial(candidate, start.spots, start.spots.pcc_held_out(candidate))
+            else:
+                trial = Trial.of(sections, candidate)
             gain = trial.gain_over(start)
             if gain > largest:
                 best, largest, taken[name] = trial, gain, index
@@ -71,4 +75,4 @@ def chosen(
         best.pcc.mean(),
         first.pcc.mean(),
     )
-    return taken, best.spots
+    return taken

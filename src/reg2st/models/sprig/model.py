@@ -66,13 +66,13 @@ class SPRIG(Regression):
         return {name: values[index] for (name, values), index in choices if index != AS_FIXED}
 
     def fit(self, sections: list[SectionTensors]) -> None:
-        spots = TrainingSpots.of(sections, self.settings)
-        self.choice.fill_(AS_FIXED)
+        taken: dict[str, int] = {}
         if len({section.patient for section in sections}) >= self.settings.patients_to_choose:
-            taken, spots = chosen(self.settings, sections, spots)
-            indices = [taken.get(name, AS_FIXED) for name in self.settings.choices]
-            self.choice.copy_(torch.tensor(indices, dtype=torch.int64))
+            taken = chosen(self.settings, sections)
+        for place, name in enumerate(self.settings.choices):
+            self.choice[place] = taken.get(name, AS_FIXED)
         settings = self.settings.taking(self.chosen)
+        spots = TrainingSpots.of(sections, settings)
         programs = spots.programs(settings)
         section_means = np.stack(
             [section.expression.double().mean(dim=0).cpu().numpy() for section in sections]

@@ -65,12 +65,14 @@ class TrainingSpots:
     moments: dict[str, Moments]
 
     @classmethod
-    def of(cls, sections: list[SectionTensors], settings: SprigSettings) -> "TrainingSpots":
-        """Prepare the sections."""
+    def of(
+        cls, sections: list[SectionTensors], settings: SprigSettings, landmarks: int = LANDMARKS
+    ) -> "TrainingSpots":
+        """Prepare the sections; components are fitted on ``landmarks`` spots at most."""
         features = [section_features(section, settings) for section in sections]
         deviation = pooled_deviation(features)
         features = [each.scaled_towards(deviation, settings.common_scale) for each in features]
-        axes = principal_components(_landmarks(features, sections), settings.components)
+        axes = principal_components(_landmarks(features, sections, landmarks), settings.components)
         parts: list[Part] = []
         moments: dict[str, Moments] = {}
         for section, of_section, group in zip(sections, features, groups(sections), strict=True):
@@ -135,13 +137,13 @@ def groups(sections: list[SectionTensors]) -> list[str | None]:
 
 
 def _landmarks(
-    features: list[SectionFeatures], sections: list[SectionTensors]
+    features: list[SectionFeatures], sections: list[SectionTensors], most: int
 ) -> NDArray[np.float32]:
     """Features of spots spread over all sections, each by its share of the spots."""
     spots = sum(section.n_spots for section in sections)
     rows = []
     for of_section, section in zip(features, sections, strict=True):
-        count = -(-LANDMARKS * section.n_spots // max(spots, LANDMARKS))
+        count = -(-most * section.n_spots // max(spots, most))
         rows.append(of_section.rows(spread_out(in_array_order(section), count)))
     return np.concatenate(rows)
 
