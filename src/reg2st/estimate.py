@@ -334,11 +334,12 @@ def render(jobs: Mapping[str, int], left: Mapping[str, int], cost: Cost) -> str:
         left: jobs that are still to be done.
         cost: what all of them take.
     """
-    lines = [f"{'rule':<24}{'jobs':>7}{'to do':>7}{'memory GB':>11}"]
+    width = max(map(len, [*jobs, "total"])) + 1
+    lines = [f"{'rule':<{width}}{'jobs':>7}{'to do':>7}{'memory GB':>11}"]
     for rule in sorted(jobs):
         memory = cost.memory_bytes[rule] / 1e9
-        lines.append(f"{rule:<24}{jobs[rule]:>7}{left.get(rule, 0):>7}{memory:>11.1f}")
-    lines.append(f"{'total':<24}{sum(jobs.values()):>7}{sum(left.values()):>7}")
+        lines.append(f"{rule:<{width}}{jobs[rule]:>7}{left.get(rule, 0):>7}{memory:>11.1f}")
+    lines.append(f"{'total':<{width}}{sum(jobs.values()):>7}{sum(left.values()):>7}")
     heaviest = max(cost.memory_bytes, key=cost.memory_bytes.get)
     lines += [
         "",
