@@ -369,15 +369,17 @@ def test_a_gain_that_patients_do_not_share_is_no_reason():
 
 
 @pytest.mark.parametrize(
-    ("fixed", "choice"), [((1.0,), (1.0, 1.0, 1.0)), ((1.0, 1.0, 1.0), (1.0,))]
+    ("fixed", "choice"),
+    [
+        pytest.param((1.0,), (1.0, 0.3, 0.1), id="more views"),
+        pytest.param((0.001, 0.0, 0.0, 0.0, 1.0), (1.0,), id="fewer views"),
+    ],
 )
-def test_a_model_keeps_what_it_chose(fixed, choice, tmp_path, monkeypatch):
-    settings = {"ring_weights": fixed, "dynamic_weight": 0, "thinned_library": None}
-    # Each choice is taken, whatever it is worth.
-    monkeypatch.setattr(Trial, "gain_over", lambda self, other: 1.0)
-    chosen = {"ring_weights": (choice,), "rank": (4,), "thinned_library": (400.0,)}
+def test_a_model_keeps_what_it_chose(fixed, choice, tmp_path):
+    settings = {"ring_weights": fixed, "dynamic_weight": 0, "rank": 1}
+    chosen = {"rank": (4,), "ring_weights": (choice,)}
     model = fitted(**settings, choices=chosen)
-    assert model.chosen == {"ring_weights": choice, "rank": 4, "thinned_library": 400.0}
+    assert model.chosen == {"rank": 4, "ring_weights": choice}
     alone = fitted(**{**settings, **model.chosen}, choices={})
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     again = SPRIG(SprigSettings(**settings, choices=chosen), SIZES)

@@ -29,6 +29,7 @@ class Trial:
 
     @classmethod
     def of(cls, sections: list[SectionTensors], settings: SprigSettings) -> "Trial":
+        """Prepare the sections with the settings and predict each patient without itself."""
         spots = TrainingSpots.of(sections, settings, LANDMARKS)
         return cls(settings, spots, spots.pcc_held_out(settings))
 

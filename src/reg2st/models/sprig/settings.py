@@ -22,7 +22,8 @@ CHOICES = {
 }
 """What a fit of many patients may take instead, in the order in which settings are settled."""
 
-FIXED = ("graph", "choices", "patients_to_choose")
+NO_CHOICE = ("graph", "choices", "patients_to_choose")
+"""Settings that say what is read, or how it is chosen."""
 
 
 class SprigSettings(Settings):
@@ -88,7 +89,7 @@ class SprigSettings(Settings):
     def _choices_are_values(
         cls, choices: dict[str, tuple[Any, ...]], info: ValidationInfo
     ) -> dict[str, tuple[Any, ...]]:
-        known = [name for name in cls.model_fields if name not in FIXED]
+        known = [name for name in cls.model_fields if name not in NO_CHOICE]
         for name, values in choices.items():
             if name not in known:
                 raise ValueError(f"'{name}' cannot be chosen{closest(name, known)}")
