@@ -44,7 +44,7 @@ test-faults: $(VENV)/.installed-test
 	REG2ST_TEST_FAULTS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal tests/faults
 
 doctor: $(VENV)/.installed
-	$(BIN)/python -m reg2st.doctor --configfile $(CONFIG)
+	$(BIN)/python -m reg2st.tools.doctor --configfile $(CONFIG)
 
 estimate: $(VENV)/.installed
 	@$(BIN)/python scripts/estimate.py --configfile $(CONFIG)

@@ -1,12 +1,12 @@
 """Write the folds of a split as a table."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]) as log:
     import pandas as pd
 
-    from reg2st.files import written_whole
-    from reg2st.folds import assign_folds, fold_table
+    from reg2st.base.files import written_whole
+    from reg2st.study.folds import assign_folds, fold_table
 
     sheet = pd.DataFrame({"patient": snakemake.params.patients})
     sheet["section"] = sheet.index

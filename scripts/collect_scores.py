@@ -1,11 +1,11 @@
 """Collect the scores of all runs of a dataset into one tidy file."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]) as log:
     import pandas as pd
 
-    from reg2st.files import written_whole
+    from reg2st.base.files import written_whole
 
     scores = pd.concat(
         [

@@ -1,9 +1,9 @@
 """Cut a patch around each spot of a section."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
-    from reg2st.patches import View, cut_patches
+    from reg2st.features.patches import View, cut_patches
 
     cut_patches(
         snakemake.input.image,

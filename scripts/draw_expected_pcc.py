@@ -1,6 +1,6 @@
 """Draw the PCC that a method expected of each gene against the PCC reached."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     from pathlib import Path
@@ -8,8 +8,8 @@ with job(snakemake.log[0]):
     import pandas as pd
 
     from reg2st.evaluation.expectation import expected_and_true
-    from reg2st.figures.expected_pcc import expected_pcc
-    from reg2st.figures.style import save
+    from reg2st.report.figures.expected_pcc import expected_pcc
+    from reg2st.report.style import save
 
     scores = pd.read_parquet(snakemake.input.scores)
     drawn = {

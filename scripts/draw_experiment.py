@@ -1,13 +1,13 @@
 """Draw variants of a method, beside the published numbers."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     import pandas as pd
 
-    from reg2st.figures.ablation import ablation_bars
-    from reg2st.figures.sensitivity import sensitivity_curves
-    from reg2st.figures.style import save
+    from reg2st.report.figures.ablation import ablation_bars
+    from reg2st.report.figures.sensitivity import sensitivity_curves
+    from reg2st.report.style import save
 
     drawings = {"ablation": ablation_bars, "sensitivity": sensitivity_curves}
     figure = drawings[snakemake.wildcards.experiment](

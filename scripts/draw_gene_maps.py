@@ -1,12 +1,12 @@
 """Map observed and predicted genes on the slide of a section."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     import pandas as pd
 
-    from reg2st.figures.gene_maps import gene_maps, genes_to_map
-    from reg2st.figures.style import save
+    from reg2st.report.figures.gene_maps import gene_maps, genes_to_map
+    from reg2st.report.style import save
 
     genes = genes_to_map(
         pd.read_parquet(snakemake.input.scores),

@@ -1,13 +1,13 @@
 """Draw the training curves of every network."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     from collections import defaultdict
 
-    from reg2st.figures.style import save
-    from reg2st.figures.training_curves import training_curves
-    from reg2st.tables.labels import split_label
+    from reg2st.report.figures.training_curves import training_curves
+    from reg2st.report.labels import split_label
+    from reg2st.report.style import save
 
     histories = defaultdict(list)
     for run, path in zip(snakemake.params.runs, snakemake.input.histories, strict=True):

@@ -1,12 +1,12 @@
 """Embed the patches of a section with an encoder."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
     from contextlib import nullcontext
 
-    from reg2st.devices import claim_device
-    from reg2st.encoders import embed_patches, load_encoder
+    from reg2st.base.devices import claim_device
+    from reg2st.features.encoders import embed_patches, load_encoder
 
     device_of_job = claim_device() if snakemake.resources.get("gpu") else nullcontext("cpu")
     with device_of_job as device:

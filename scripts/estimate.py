@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from reg2st.config import read_datasets, validated
-from reg2st.errors import UserError
-from reg2st.estimate import estimate, render
-from reg2st.runs import expand_runs
+from reg2st.base.errors import UserError
+from reg2st.study.config import read_datasets, validated
+from reg2st.study.runs import expand_runs
+from reg2st.tools.estimate import estimate, render
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,11 +1,11 @@
 """Estimate the best PCC that any predictor could reach on a section, by gene."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
+    from reg2st.base.files import written_whole
     from reg2st.evaluation.limits import section_limits
-    from reg2st.files import written_whole
-    from reg2st.panels import read_panel
+    from reg2st.sections.panels import read_panel
 
     limits = section_limits(
         snakemake.input.section,

@@ -1,9 +1,9 @@
 """Take a frozen gene panel as it is."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]) as log:
-    from reg2st.panels import read_panel, write_panel
+    from reg2st.sections.panels import read_panel, write_panel
 
     genes = read_panel(snakemake.input[0])
     write_panel(

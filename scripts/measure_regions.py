@@ -1,10 +1,10 @@
 """Compare clusters of predicted expression with the pathologist's regions of a section."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
+    from reg2st.base.files import written_whole
     from reg2st.evaluation.regions import section_agreements
-    from reg2st.files import written_whole
 
     agreements = section_agreements(
         snakemake.input.section, snakemake.params.runs, snakemake.input.predictions

@@ -1,14 +1,14 @@
 """Predict and score the test sections of some runs, one after the other."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
     from pathlib import Path
 
-    from reg2st.evaluation.score import score_run
-    from reg2st.training.fit import Recipe
-    from reg2st.training.inputs import section_files
+    from reg2st.evaluation.scores import score_run
+    from reg2st.training.load import section_files
     from reg2st.training.predict import predict_run
+    from reg2st.training.train import Recipe
 
     for run in snakemake.params.runs:
         recipe, folder = Recipe.parse(run["recipe"]), Path(run["folder"])

@@ -1,10 +1,10 @@
 """Join counts, spots, labels and slide of a section."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
-    from reg2st.raw_sections import read_section
-    from reg2st.sections import write_section
+    from reg2st.sections.readers.st import read_section
+    from reg2st.sections.section_file import write_section
 
     um_per_px = float(snakemake.params.um_per_px)
     section = read_section(

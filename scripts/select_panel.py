@@ -1,9 +1,9 @@
 """Select a gene panel on the training sections of a fold."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]) as log:
-    from reg2st.panels import Recipe, apply_recipe, read_section_counts, write_panel
+    from reg2st.sections.panels import Recipe, apply_recipe, read_section_counts, write_panel
 
     recipe = Recipe(**snakemake.params.recipe)
     sections = [read_section_counts(path) for path in snakemake.input]

@@ -1,11 +1,11 @@
 """Simulate one section."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     from pathlib import Path
 
-    from reg2st.simulate.section import SectionPaths, simulate_section
+    from reg2st.sections.simulate.simulated_section import SectionPaths, simulate_section
 
     simulate_section(
         snakemake.params.simulation,

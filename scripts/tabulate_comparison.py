@@ -1,14 +1,14 @@
 """Tabulate the PCC of every method, with the limits and the published numbers beside."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     import pandas as pd
 
+    from reg2st.base.files import written_whole
     from reg2st.evaluation.limits import read_limits, summarise_limits
-    from reg2st.files import written_whole
-    from reg2st.tables.comparison import comparison
-    from reg2st.tables.writers import as_text, write_table
+    from reg2st.report.tables.comparison import comparison
+    from reg2st.report.writers import as_text, write_table
 
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])
     table = comparison(

@@ -1,13 +1,13 @@
 """Tabulate variants of a method, beside the published numbers."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     import pandas as pd
 
     from reg2st.evaluation.limits import read_limits, summarise_limits
-    from reg2st.tables.experiments import ablation, sensitivity
-    from reg2st.tables.writers import write_table
+    from reg2st.report.tables.experiment_tables import ablation, sensitivity
+    from reg2st.report.writers import write_table
 
     tabulate = {"ablation": ablation, "sensitivity": sensitivity}[snakemake.wildcards.experiment]
     scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores])

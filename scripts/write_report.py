@@ -1,6 +1,6 @@
 """Write Snakemake's own HTML report of the figures and tables of a study."""
 
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
     import tempfile
@@ -9,7 +9,7 @@ with job(snakemake.log[0]):
     import yaml
     from snakemake.cli import main
 
-    from reg2st.files import written_whole
+    from reg2st.base.files import written_whole
 
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -14,7 +14,7 @@ import pytest
 import slurm as cluster
 import yaml
 
-from reg2st.doctor import check_slurm
+from reg2st.tools.doctor import check_slurm
 
 PROFILE = Path(__file__).parents[2] / "workflow" / "profiles" / "slurm" / "config.v9+.yaml"
 Found = TypeVar("Found")

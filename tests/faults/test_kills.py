@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from faults import running_jobs, trials
-from reg2st.training.fit import Recipe, fit_run
-from reg2st.training.inputs import section_files
+from reg2st.training.load import section_files
+from reg2st.training.train import Recipe, fit_run
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("REG2ST_TEST_FAULTS") != "1", reason="takes many minutes: make test-faults"
@@ -148,7 +148,7 @@ QUICK = {"epochs": 40, "hidden": 32, "inner": 64, "blocks": 1, "positions": "non
 def processes():
     """Processes that have imported all that a training needs, so that it begins at once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["reg2st.training.fit", "reg2st.models.reg2st"])
+    context.set_forkserver_preload(["reg2st.training.train", "reg2st.models.reg2st"])
     return context
 
 

@@ -10,18 +10,18 @@ import pandas as pd
 import pytest
 import torch
 
-from reg2st.config import validated
-from reg2st.encoders import load_encoder, read_embeddings
-from reg2st.errors import UserError
-from reg2st.graphs import read_graph
+from reg2st.base.errors import UserError
+from reg2st.features.encoders import load_encoder, read_embeddings
+from reg2st.features.graphs import read_graph
+from reg2st.features.patches import read_patches
 from reg2st.models.interface import Sizes
 from reg2st.models.registry import method, parse_settings
-from reg2st.panels import read_panel
-from reg2st.patches import read_patches
-from reg2st.sections import load_section_arrays
-from reg2st.sheets import check_sheet
+from reg2st.sections.panels import read_panel
+from reg2st.sections.section_file import load_section_arrays
+from reg2st.study.config import validated
+from reg2st.study.sheets import check_sheet
 from reg2st.training.checkpoints import load_record
-from reg2st.training.fit import load_model
+from reg2st.training.train import load_model
 
 EVIL = ["; touch PWNED", "$(touch PWNED)", "`touch PWNED`", "A1'; touch PWNED; '", "{A1}", "*"]
 
@@ -95,7 +95,7 @@ def test_a_configuration_cannot_name_objects(command, pwned, root, tmp_path):
     commands = {
         "snakemake": ["-m", "snakemake", "--snakefile", root / "workflow" / "Snakefile", "-n"],
         "estimate": [root / "scripts" / "estimate.py"],
-        "doctor": ["-m", "reg2st.doctor"],
+        "doctor": ["-m", "reg2st.tools.doctor"],
     }
     done = subprocess.run(
         [sys.executable, *commands[command], "--configfile", config],

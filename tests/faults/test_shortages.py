@@ -13,7 +13,7 @@ import pytest
 
 HUNGRY = """
 import resource, sys
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
 with job("job.log"):
     if sys.argv[1] == "numpy":
@@ -39,7 +39,7 @@ rule hungry:
 
 HUNGRY_SCRIPT = """
 import resource
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 limit = snakemake.resources.mem_mb * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 with job(snakemake.log[0]):
@@ -60,9 +60,9 @@ rule train:
 
 TRAIN_SCRIPT = """
 import json, os, time
-from reg2st.jobs import job
+from reg2st.base.jobs import job
 with job(snakemake.log[0]):
-    from reg2st.devices import claimed_device
+    from reg2st.base.devices import claimed_device
     with claimed_device():
         start = time.monotonic()
         open(snakemake.log[0] + ".pid", "w").write(f"{os.getpid()}\\n")

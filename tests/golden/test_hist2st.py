@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from reg2st.graphs import nearest_neighbours
+from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.hist2st import Hist2ST, Hist2STSettings, rotate
 from reg2st.models.interface import SectionTensors, Sizes
 from reg2st.models.layers import zinb_loss
-from reg2st.models.patches import as_channel_x_y
-from reg2st.targets import size_factors
+from reg2st.models.pixels import as_channel_x_y
+from reg2st.sections.targets import size_factors
 
 SMALL = {
     "patch_px": 28,

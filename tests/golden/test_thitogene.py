@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from reg2st.graphs import nearest_neighbours
+from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.interface import Sizes
-from reg2st.models.patches import as_channel_x_y
+from reg2st.models.pixels import as_channel_x_y
 from reg2st.models.thitogene import THItoGene, THItoGeneSettings, squash
 
 SMALL = {

@@ -10,10 +10,10 @@ LIBRARY = Path(workflow.basedir).parent / "src"
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.getenv("PYTHONPATH")])))
 sys.path.insert(0, str(LIBRARY))
 
-from reg2st.config import read_datasets, validated
-from reg2st.encoders import encoder, path_name
-from reg2st.errors import UserError
-from reg2st.runs import expand_runs, expects_pcc, is_control, is_network
+from reg2st.study.config import read_datasets, validated
+from reg2st.features.encoders import encoder, path_name
+from reg2st.base.errors import UserError
+from reg2st.study.runs import expand_runs, expects_pcc, is_control, is_network
 
 try:
     config = validated(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")

@@ -1,7 +1,7 @@
 # Functions that the rules ask for their inputs.
 import re
 
-from reg2st.experiments import read_experiments
+from reg2st.study.experiments import read_experiments
 
 EXPERIMENTS = read_experiments(config)
 

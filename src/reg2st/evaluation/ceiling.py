@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reg2st.evaluation.metrics import pearson
-from reg2st.targets import log_expression
+from reg2st.sections.targets import log_expression
 
 REPEATS = 20
 """Random halves that are averaged; the mean over genes then moves by about 0.002."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reg2st.errors import UserError
+from reg2st.base.errors import UserError
 
 
 def expected_and_true(scores: pd.DataFrame, predictions: Iterable[Path]) -> pd.DataFrame:

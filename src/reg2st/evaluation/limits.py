@@ -10,8 +10,8 @@ import pandas as pd
 
 from reg2st.evaluation.ceiling import linear_limit, split_half_ceiling
 from reg2st.evaluation.metrics import pearson
-from reg2st.sections import load_section_arrays
-from reg2st.targets import log_expression
+from reg2st.sections.section_file import load_section_arrays
+from reg2st.sections.targets import log_expression
 
 DEFINITIONS = {
     "noiseless_means": (

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reg2st.errors import UserError
-from reg2st.names import closest
+from reg2st.base.errors import UserError
+from reg2st.base.names import closest
 
 ARRAYS = {"reg2st": "reg2st_pcc", "hggep": "hggep_released_pcc"}
 """Methods with a released PCC for every section and gene, and how their files begin."""

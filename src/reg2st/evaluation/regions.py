@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reg2st.sections import load_section_arrays
-from reg2st.targets import log_expression
+from reg2st.sections.section_file import load_section_arrays
+from reg2st.sections.targets import log_expression
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
 from reg2st.models.layers import Dropout, PositionTables, Transformer, ZINBHead, zinb_loss
-from reg2st.models.patches import as_channel_x_y, centre_patches
-from reg2st.targets import size_factors
+from reg2st.models.pixels import as_channel_x_y, centre_patches
+from reg2st.sections.targets import size_factors
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""

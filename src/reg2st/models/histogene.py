@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
 from reg2st.models.layers import Dropout, PositionTables, Transformer
-from reg2st.models.patches import centre_patches
+from reg2st.models.pixels import centre_patches
 
 
 class HisToGeneSettings(NetworkSettings):

@@ -198,3 +198,8 @@ class Network(Model):
         """
         adam = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate, fused=True)
         return adam, torch.optim.lr_scheduler.ConstantLR(adam, factor=1.0)
+
+
+def stacked(sections: list[SectionTensors], name: str) -> Tensor:
+    """One tensor of all sections' spots, float64 on the CPU."""
+    return torch.cat([getattr(section, name) for section in sections]).double().cpu()

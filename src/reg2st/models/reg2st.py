@@ -23,7 +23,7 @@ from reg2st.models.layers import (
     ZINBHead,
     zinb_loss,
 )
-from reg2st.targets import size_factors
+from reg2st.sections.targets import size_factors
 
 WARM_UP_EPOCHS = 10
 SCORES_HELD = 2**24

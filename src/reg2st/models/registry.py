@@ -4,15 +4,15 @@ from importlib import import_module
 
 from pydantic import ValidationError
 
-from reg2st.errors import UserError
+from reg2st.base.errors import UserError
+from reg2st.base.names import closest
 from reg2st.models.interface import Model, Settings
-from reg2st.names import closest
 
 METHODS = {
-    "train_mean": "reg2st.models.controls:TrainMean",
-    "brightness": "reg2st.models.controls:Brightness",
-    "ridge": "reg2st.models.controls:Ridge",
-    "sister_section": "reg2st.models.sister:SisterSection",
+    "train_mean": "reg2st.models.train_mean:TrainMean",
+    "brightness": "reg2st.models.brightness:Brightness",
+    "ridge": "reg2st.models.ridge:Ridge",
+    "sister_section": "reg2st.models.sister_section:SisterSection",
     "sprig": "reg2st.models.sprig:SPRIG",
     "reg2st": "reg2st.models.reg2st:Reg2ST",
     "histogene": "reg2st.models.histogene:HisToGene",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
 from reg2st.models.layers import Dropout, PositionTables, Transformer
-from reg2st.models.patches import as_channel_x_y, centre_patches
+from reg2st.models.pixels import as_channel_x_y, centre_patches
 
 LEAKY_SLOPE = 0.01
 KERNEL_PX = 4

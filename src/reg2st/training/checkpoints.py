@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from reg2st.files import written_whole
+from reg2st.base.files import written_whole
 
 
 def save_checkpoint(

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from reg2st.errors import UserError
+from reg2st.base.errors import UserError
+from reg2st.base.memory import keep_freed_memory
 from reg2st.models.interface import Network, SectionTensors
 from reg2st.training.checkpoints import load_checkpoint, load_record, save_checkpoint
-from reg2st.training.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 

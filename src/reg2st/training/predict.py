@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reg2st.files import written_whole
-from reg2st.panels import read_panel
-from reg2st.sections import load_section_arrays
-from reg2st.training.fit import Recipe, build_model, load_model
-from reg2st.training.inputs import SectionFiles, check_positions, load_section
+from reg2st.base.files import written_whole
+from reg2st.sections.panels import read_panel
+from reg2st.sections.section_file import load_section_arrays
+from reg2st.training.load import SectionFiles, check_positions, load_section
+from reg2st.training.train import Recipe, build_model, load_model
 
 
 def predict_run(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reg2st.models.interface import SectionTensors
-from reg2st.models.sprig.settings import SprigSettings
+from reg2st.models.sprig.sprig_settings import SprigSettings
 from reg2st.models.sprig.training_spots import TrainingSpots
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from torch import Tensor
 from reg2st.models.interface import Inputs, Prediction, Regression, SectionTensors, Sizes
 from reg2st.models.sprig.calibration import BINS, Calibration, calibrate
 from reg2st.models.sprig.choice import chosen
-from reg2st.models.sprig.features import section_features
 from reg2st.models.sprig.programs import Programs
-from reg2st.models.sprig.settings import SprigSettings
+from reg2st.models.sprig.section_features import section_features
+from reg2st.models.sprig.sprig_settings import SprigSettings
 from reg2st.models.sprig.training_spots import TrainingSpots, groups
 
 AS_FIXED = -1

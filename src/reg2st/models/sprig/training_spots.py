@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from reg2st.models.interface import SectionTensors
 from reg2st.models.sprig.calibration import HeldOut, correlation
-from reg2st.models.sprig.features import (
+from reg2st.models.sprig.programs import Moments, Programs, fit_programs
+from reg2st.models.sprig.section_features import (
     LANDMARKS,
     SectionFeatures,
     in_array_order,
@@ -18,9 +19,8 @@ from reg2st.models.sprig.features import (
     section_features,
     spread_out,
 )
-from reg2st.models.sprig.programs import Moments, Programs, fit_programs
-from reg2st.models.sprig.settings import SprigSettings
-from reg2st.models.sprig.targets import section_targets, spot_weights
+from reg2st.models.sprig.sprig_settings import SprigSettings
+from reg2st.models.sprig.thinning import section_targets, spot_weights
 
 BLOCKS = 4
 """Contiguous parts that a lone training section is held out by."""

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, files, names, jobs, devices, memory."""

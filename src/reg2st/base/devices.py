@@ -1,0 +1,141 @@
+"""One accelerator for each job: claimed by a lock that the kernel lets go with its process."""
+
+import logging
+import os
+import random
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from reg2st.base.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LOCKS = Path(f"/tmp/reg2st-devices-{os.getuid()}")
+"""Not below TMPDIR, which may differ between the jobs of one user and host."""
+
+POLL_SECONDS = 0.5
+
+
+def visible_devices() -> tuple[str, ...]:
+    """Identifiers of the accelerators that this process may use, as CUDA_VISIBLE_DEVICES has them.
+
+    ``REG2ST_DEVICES``, such as ``0,1``, comes before ``CUDA_VISIBLE_DEVICES``, and that before
+    what ``nvidia-smi`` lists. As CUDA does, the first entry that names no device ends the list.
+    """
+    for variable in ("REG2ST_DEVICES", "CUDA_VISIBLE_DEVICES"):
+        if variable in os.environ:
+            return _leading_devices(os.environ[variable].split(","))
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return ()
+    return _leading_devices(listed.stdout.split())
+
+
+def _leading_devices(entries: list[str]) -> tuple[str, ...]:
+    devices = []
+    for entry in map(str.strip, entries):
+        if not re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", entry):
+            break
+        devices.append(entry)
+    return tuple(devices)
+
+
+@contextmanager
+def claimed_device(jobs_per_device: int | None = None, locks: Path = LOCKS) -> Iterator[str | None]:
+    """Hold one visible accelerator, waiting until one is free; yields None where there is none.
+
+    ``CUDA_VISIBLE_DEVICES`` names the device alone from then on, so this comes before the first
+    use of CUDA. Several devices in one Slurm job are told apart within that job, for Slurm
+    numbers the devices of each job anew.
+
+    Args:
+        jobs_per_device: jobs that may share a device; None takes ``REG2ST_JOBS_PER_DEVICE``,
+            or 1.
+        locks: folder of the lock files, one a device and slot; private to the user and host.
+
+    Raises:
+        UserError: ``jobs_per_device`` is no positive number, or the folder is another user's.
+    """
+    devices = visible_devices()
+    if not devices:
+        yield None
+        return
+    slots = _slots(jobs_per_device)
+    _make_private(locks)
+    scope = f"slurm-{os.environ['SLURM_JOB_ID']}." if "SLURM_JOB_ID" in os.environ else ""
+    places = [
+        (device, FileLock(locks / f"{scope}{device.replace('/', '-')}.{slot}.lock"))
+        for slot in range(slots)
+        for device in devices
+    ]
+    device, lock = _first_free(places)
+    try:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+        log.info("This job has device %s.", device)
+        yield device
+    finally:
+        lock.release()
+
+
+@contextmanager
+def claim_device(jobs_per_device: int | None = None, locks: Path = LOCKS) -> Iterator[str]:
+    """Hold one accelerator as ``claimed_device`` does; yields ``cuda``, or ``cpu`` without one."""
+    with claimed_device(jobs_per_device, locks) as device:
+        import torch
+
+        usable = device is not None and torch.cuda.is_available()
+        if device is None:
+            log.info("No accelerator is visible; this job runs on the CPU.")
+        elif not usable:
+            log.warning("PyTorch cannot use device %s (see `make doctor`); using the CPU.", device)
+        yield "cuda" if usable else "cpu"
+
+
+def _slots(jobs_per_device: int | None) -> int:
+    if jobs_per_device is None:
+        given = os.environ.get("REG2ST_JOBS_PER_DEVICE", "1")
+    else:
+        given = str(jobs_per_device)
+    if not re.fullmatch(r"[1-9]\d*", given):
+        raise UserError(f"REG2ST_JOBS_PER_DEVICE is '{given}'; set it to a whole number from 1 up.")
+    return int(given)
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise UserError(
+            f"The folder {folder} for the locks of devices is open to other users or is theirs; "
+            "have it removed."
+        )
+
+
+def _first_free(places: list[tuple[str, FileLock]]) -> tuple[str, FileLock]:
+    """Take the first place that is free, asking again and again until there is one."""
+    announced = False
+    while True:
+        for device, lock in places:
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            return device, lock
+        if not announced:
+            names = ", ".join(dict.fromkeys(device for device, _ in places))
+            log.info("Waiting for a free device; all of %s are taken.", names)
+            announced = True
+        time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))

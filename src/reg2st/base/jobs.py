@@ -1,0 +1,80 @@
+"""What every job of the workflow does around its one task."""
+
+import errno
+import logging
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reg2st.base.errors import UserError
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
+"""What PyTorch, CUDA and the system say of it."""
+
+UNWRITABLE = {
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space within your quota",
+    errno.EROFS: "have that disk mounted for writing",
+    errno.EACCES: "correct the permissions",
+}
+"""What a user can do about a file that cannot be written, by the system's error."""
+
+
+@contextmanager
+def job(log: str, threads: int = 1) -> Iterator[logging.Logger]:
+    """Run the block as one job: log to a file, use so many threads, explain the user's mistakes.
+
+    A ``UserError``, a full disk or a lack of memory ends the process with exit code 1 and one
+    sentence; any other exception leaves its traceback in the log.
+    """
+    for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.makedirs(os.path.dirname(log) or ".", exist_ok=True)
+    handle = open(log, "w", buffering=1)  # noqa: SIM115 - stays open until the process ends
+    sys.stdout = sys.stderr = handle
+    logging.basicConfig(stream=handle, level=logging.INFO, format="%(message)s", force=True)
+    try:
+        yield logging.getLogger("reg2st")
+    except UserError as error:
+        logging.error("Error: %s", error)
+        sys.exit(1)
+    except Exception as error:
+        if (reason := _lack(error)) is not None:
+            logging.error("Error: %s", reason)
+            sys.exit(1)
+        logging.exception("This is a fault of the workflow, not of your input; please report it.")
+        sys.exit(1)
+
+
+def _lack(error: Exception) -> str | None:
+    """One sentence on what the machine lacked; None if the error is of another kind."""
+    text = str(error)
+    if isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY):
+        return (
+            f"this job ran out of memory when it held {peak_memory_bytes() / 1e9:.1f} GB; where "
+            "retries are on it asks for more each time, else give its rule more `mem_mb` "
+            "(docs/cluster.md) or run fewer jobs at once."
+        )
+    if isinstance(error, OSError):
+        for number, remedy in UNWRITABLE.items():
+            if error.errno == number or os.strerror(number) in text:
+                where = f" at {error.filename}" if error.filename else ""
+                return f"{os.strerror(number)}{where}; {remedy}, then run the same command again."
+    return None
+
+
+def peak_memory_bytes() -> int:
+    """The most resident memory that this process has held.
+
+    On Linux ``ru_maxrss`` begins with what the parent held when it started the process, so the
+    kernel's own mark is read there.
+    """
+    try:
+        with open("/proc/self/status") as status:
+            mark = next(line for line in status if line.startswith("VmHWM:"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(mark.split()[1]) * 1024

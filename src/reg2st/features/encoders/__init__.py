@@ -1,0 +1,27 @@
+"""Image encoders: a registry of names, their weights, and embedding a section's patches.
+
+Importing this package is quick: torch and timm are imported when weights are read.
+"""
+
+from reg2st.features.encoders.catalogue import (
+    ENCODERS,
+    encoder,
+    fetch_weights,
+    load_encoder,
+    path_name,
+)
+from reg2st.features.encoders.embed import Embeddings, embed_patches, read_embeddings
+from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
+
+__all__ = [
+    "ENCODERS",
+    "Embeddings",
+    "Encoder",
+    "LoadedEncoder",
+    "embed_patches",
+    "encoder",
+    "fetch_weights",
+    "load_encoder",
+    "path_name",
+    "read_embeddings",
+]

@@ -1,0 +1,173 @@
+"""Embed the patches of a section, batch by batch."""
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from reg2st.base.errors import UserError
+from reg2st.base.files import written_whole
+from reg2st.features.encoders.encoder import LoadedEncoder
+from reg2st.features.patches import open_patches, progress
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "could not create a")
+"""How PyTorch says it on the CPU; the last is oneDNN's, which gives no reason."""
+
+BATCH_SIZE_ON_GPU = 128
+BATCH_SIZE_ON_CPU = 16
+
+TYPICAL_UM_PER_PX = 0.69
+"""Of a slide whose pixel size is unknown: that of the HER2+ sections."""
+
+
+class Embeddings(NamedTuple):
+    """Embeddings of a section, n spots.
+
+    Shapes:
+        embeddings: float32 ``[n, d]``.
+        barcodes: str ``[n]``.
+        coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
+        attributes: encoder, revision, sha256, mean, std, size_px, precision, pooling, field_px,
+            groups (widths of the runs of features that belong together).
+    """
+
+    embeddings: np.ndarray
+    barcodes: np.ndarray
+    coords: np.ndarray
+    attributes: dict[str, Any]
+
+
+def embed_patches(
+    patches: str | os.PathLike,
+    loaded: LoadedEncoder,
+    out: str | os.PathLike,
+    *,
+    device: "torch.device | str" = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+) -> None:
+    """Write the embeddings of a section's patches, in their order.
+
+    When memory runs out the batch is halved, and it goes on from where it was.
+
+    Args:
+        device: "auto" takes a GPU where there is one.
+        precision: "float32", "bfloat16", or "auto": the encoder's own on a GPU, float32 on
+            the CPU.
+        batch_size: patches at a time, to begin with; None takes 128 on a GPU and 16 on the CPU.
+
+    Raises:
+        UserError: the patch file is bad, not one patch fits into memory, or a feature is not
+            finite.
+    """
+    import torch
+
+    if str(device) == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(device)
+    if precision == "auto":
+        precision = loaded.encoder.precision if device.type == "cuda" else "float32"
+    if batch_size is None:
+        batch_size = BATCH_SIZE_ON_GPU if device.type == "cuda" else BATCH_SIZE_ON_CPU
+    loaded.to(device)
+
+    with open_patches(patches) as file:
+        images = file["img"]
+        magnified = file.attrs["field_px"] / images.shape[1]
+        um_per_px = file.attrs.get("um_per_px", magnified * TYPICAL_UM_PER_PX)
+        loaded = loaded.for_section(images, float(um_per_px))
+        n = len(images)
+        embeddings = np.empty((n, loaded.features), dtype=np.float32)
+        start = 0
+        with progress(f"embedding with {loaded.encoder.name}", n) as bar:
+            while start < n:
+                try:
+                    rows = _embed(images[start : start + batch_size], loaded, device, precision)
+                except (MemoryError, RuntimeError) as error:
+                    if not _out_of_memory(error):
+                        raise
+                    if batch_size == 1:
+                        raise UserError(
+                            f"There is not enough memory to embed one patch with "
+                            f"{loaded.encoder.name} on {device}; choose a smaller encoder."
+                        ) from error
+                    batch_size //= 2
+                    log.warning("memory ran out: going on with %d patches at a time", batch_size)
+                    continue
+                embeddings[start : start + len(rows)] = rows
+                start += len(rows)
+                bar.update(len(rows))
+        barcodes, coords = file["barcode"][()], file["coords"][()]
+        attributes = _attributes(loaded, precision) | {"field_px": file.attrs["field_px"]}
+
+    embeddings = loaded.complete(embeddings)
+    if not np.isfinite(embeddings).all():
+        raise UserError(
+            f"{loaded.encoder.name} gives features of {patches} that are not finite in "
+            f"{precision}; check its weights, or embed in float32."
+        )
+    with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
+        file["embeddings"] = embeddings
+        file.create_dataset("barcode", data=barcodes, dtype=h5py.string_dtype())
+        file["coords"] = coords
+        file.attrs.update(attributes)
+
+
+def read_embeddings(path: str | os.PathLike) -> Embeddings:
+    """Read the embeddings of a section.
+
+    Raises:
+        UserError: the file is missing, damaged or no embedding file.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return Embeddings(
+                embeddings=file["embeddings"][()],
+                barcodes=file["barcode"].asstr()[()].astype(str),
+                coords=file["coords"][()],
+                attributes=dict(file.attrs),
+            )
+    except FileNotFoundError as error:
+        raise UserError(f"The embedding file {path} does not exist.") from error
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path} is damaged or no embedding file; make it again.") from error
+
+
+def _embed(
+    images: np.ndarray, loaded: LoadedEncoder, device: "torch.device", precision: str
+) -> np.ndarray:
+    import torch
+
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    with torch.inference_mode(), autocast:
+        return loaded(torch.from_numpy(images).to(device)).float().cpu().numpy()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
+
+
+def _attributes(loaded: LoadedEncoder, precision: str) -> dict[str, Any]:
+    about = loaded.encoder
+    attributes = {
+        "encoder": about.name,
+        "revision": loaded.revision,
+        "sha256": loaded.sha256,
+        "precision": precision,
+        "pooling": about.pooling,
+        "groups": loaded.groups,
+    }
+    if about.mean is not None:
+        attributes |= {"mean": about.mean, "std": about.std, "size_px": about.size_px}
+    return attributes

@@ -1,0 +1,121 @@
+"""Fetch files of a model from the Hugging Face hub and hold them to a lock file.
+
+The lock file is JSON: for each repository, the commit first answered for ``main`` and the
+SHA-256 of each file fetched. From then on that commit is asked for and the hashes must agree.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock
+
+from reg2st.base.errors import UserError
+from reg2st.base.files import sha256, written_whole
+
+
+class HubFiles(NamedTuple):
+    """Files of one repository at one commit, in the hub's cache."""
+
+    revision: str
+    paths: dict[str, Path]
+    sha256: dict[str, str]
+
+
+def fetch_from_hub(repo: str, files: list[str], lock: str | os.PathLike) -> HubFiles:
+    """Fetch files of a repository, or find them in the cache; offline is enough once cached.
+
+    Raises:
+        UserError: the hub is not reached, refuses access, lacks the repository or a file, or
+            gives a file that differs from the one in the lock file.
+    """
+    held = _read_lock(lock).get(repo)
+    revision = held["revision"] if held else "main"
+    paths: dict[str, Path] = {}
+    for file in files:
+        paths[file] = _download(repo, file, revision)
+        revision = paths[file].parent.name
+    seen = {file: sha256(path) for file, path in paths.items()}
+    _hold(repo, revision, seen, lock)
+    return HubFiles(revision, paths, seen)
+
+
+def _download(repo: str, file: str, revision: str) -> Path:
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    where = f"{repo} on {constants.ENDPOINT}"
+    try:
+        return Path(hf_hub_download(repo, file, revision=revision))
+    except GatedRepoError as error:
+        raise UserError(
+            f"The model {where} is gated: accept its terms on its page, then run `hf auth login` "
+            "or set HF_TOKEN."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise UserError(
+            f"There is no model {where}, or it is private: check its name, or set HF_TOKEN."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(
+            f"The model {where} has no revision {revision}, which the lock file asks for; delete "
+            "its entry there to take the newest."
+        ) from error
+    except LocalEntryNotFoundError as error:
+        reason = (
+            "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
+        )
+        raise UserError(
+            f"{file} of {repo} is not in the cache {constants.HF_HUB_CACHE} and {reason}: fetch it "
+            "once on a machine with access and copy the cache, or choose the encoder "
+            "efficientnet_lite0, which needs no hub."
+        ) from error
+    except EntryNotFoundError as error:
+        raise UserError(
+            f"The model {where} has no {file}; weights are read from safetensors only, since "
+            "pickled ones can run code."
+        ) from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise UserError(
+            f"{file} of {where} cannot be fetched ({str(error).splitlines()[0]}); try again later."
+        ) from error
+
+
+def _read_lock(lock: str | os.PathLike) -> dict[str, dict]:
+    try:
+        return json.loads(Path(lock).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except json.JSONDecodeError as error:
+        raise UserError(f"The lock file {lock} is no JSON ({error}); restore it.") from error
+
+
+def _hold(repo: str, revision: str, seen: dict[str, str], lock: str | os.PathLike) -> None:
+    """Compare hashes with the lock file's, and record those that it does not hold yet."""
+    lock = Path(lock)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock.with_name(f".{lock.name}.lock")):
+        entries = _read_lock(lock)
+        entry = entries.setdefault(repo, {"revision": revision, "sha256": {}})
+        if entry["revision"] != revision:
+            raise UserError(
+                f"{repo} is at revision {revision}, but {lock} holds it to {entry['revision']}."
+            )
+        for file, digest in seen.items():
+            held = entry["sha256"].setdefault(file, digest)
+            if held != digest:
+                raise UserError(
+                    f"{file} of {repo} has SHA-256 {digest}, but {lock} holds it to {held}; delete "
+                    "the file from the hub's cache and fetch it again."
+                )
+        with written_whole(lock) as temporary:
+            temporary.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", "utf-8")

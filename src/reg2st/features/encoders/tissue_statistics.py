@@ -1,0 +1,357 @@
+"""Colour, texture and nuclei statistics of a patch: an encoder without a network.
+
+Stains are separated by Ruifrok and Johnston's colour deconvolution (2001); nuclei are the
+regions of strong haematoxylin, told apart by a watershed. What is stained, large, dark or round
+is told by the section's own patches, so the statistics follow its staining.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BAND_SCALES_PX = (1, 2, 4, 8, 16)
+BACKGROUND_GREY = 215
+FAINTEST_TRANSMISSION = 1e-3
+
+SMOOTHING_UM = 1.0
+SEED_SMOOTHING_UM = 1.7
+SEED_DISTANCE_UM = 2.8
+NUCLEUS_AREA_UM2 = (12, 1200)
+FEWEST_NUCLEI = 3
+CENTRE_RADIUS = 0.3
+"""As a share of the patch's side: about the spot itself at the paper's 224 px."""
+
+PATCHES_SAMPLED = 64
+"""Patches that tell what is usual in a section."""
+
+NUCLEUS_PROPERTIES = (
+    "log_area",
+    "haematoxylin",
+    "haematoxylin_sd",
+    "eosin",
+    "grey",
+    "eccentricity",
+)
+USUAL_QUANTILES = (0.1, 0.25, 0.75, 0.9)
+TERTILES = (1 / 3, 2 / 3)
+
+PIXEL_CHANNELS = ("haematoxylin", "eosin", "saturation", "red", "green", "blue")
+PIXEL_NAMES = (
+    *(
+        f"{channel}_{statistic}"
+        for channel in PIXEL_CHANNELS
+        for statistic in ("mean", "sd", *(f"q{q:g}" for q in QUANTILES))
+    ),
+    "stain_correlation",
+    "background",
+    "gradient",
+    "coherence",
+    *(f"band_{scale}" for scale in BAND_SCALES_PX),
+)
+NUCLEI_NAMES = (
+    "log_count",
+    "cover",
+    "alignment",
+    "scatter",
+    *(
+        f"{name}_{statistic}"
+        for name in NUCLEUS_PROPERTIES
+        for statistic in ("mean", "sd", *(f"below_q{q:g}" for q in USUAL_QUANTILES))
+    ),
+    *(f"size_{size}_stain_{stain}" for size in range(3) for stain in range(3)),
+    "small_dark_round",
+    "large_pale",
+    "elongated",
+)
+POOLS = ("nuclei", "centre")
+FEATURE_NAMES = (*PIXEL_NAMES, *(f"{pool}_{name}" for pool in POOLS for name in NUCLEI_NAMES))
+
+
+@dataclasses.dataclass(frozen=True)
+class TissueStatistics(Encoder):
+    """Statistics named in ``FEATURE_NAMES``, of the patch as it is."""
+
+    name: str = "tissue_statistics"
+    weights: None = None
+    size_px: None = None
+    mean: None = None
+    std: None = None
+    precision: str = "float32"
+    pooling: str = "statistics of pixels and nuclei"
+    features: int = len(FEATURE_NAMES)
+
+    def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
+        raise ValueError(f"{self.name} has no weights")
+
+    def load(self, weights: str | os.PathLike | None = None) -> "LoadedStatistics":
+        from reg2st import __version__
+
+        return LoadedStatistics(self, revision=__version__, sha256="")
+
+
+@dataclasses.dataclass(frozen=True)
+class Usual:
+    """What is usual in a section.
+
+    Attributes:
+        um_per_px: size of a patch's pixel.
+        threshold: haematoxylin above which a place belongs to a nucleus.
+        quantiles: of each property of its nuclei, at ``USUAL_QUANTILES``.
+        tertiles: the same at ``TERTILES``.
+        medians: the same at 1/2.
+    """
+
+    um_per_px: float
+    threshold: float
+    quantiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    tertiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    medians: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, images: Sequence[np.ndarray], um_per_px: float) -> "Usual":
+        """Learnt from some of a section's patches, spread over all."""
+        some = np.unique(np.linspace(0, len(images) - 1, min(len(images), PATCHES_SAMPLED)))
+        patches = [images[int(index)] for index in some]
+        unknown = cls(um_per_px, _threshold(patches, um_per_px))
+        found = [_nuclei(patch, stains(patch), unknown) for patch in patches]
+        properties = {
+            name: np.concatenate([each[name] for each in found]) for name in NUCLEUS_PROPERTIES
+        }
+        if not len(properties["log_area"]):
+            properties = dict.fromkeys(NUCLEUS_PROPERTIES, np.zeros(1))
+
+        def quantiles(at: tuple[float, ...] | float) -> dict[str, np.ndarray]:
+            return {name: np.quantile(values, at) for name, values in properties.items()}
+
+        return dataclasses.replace(
+            unknown,
+            quantiles=quantiles(USUAL_QUANTILES),
+            tertiles=quantiles(TERTILES),
+            medians=quantiles(0.5),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedStatistics(LoadedEncoder):
+    """The statistics; ``for_section`` comes first."""
+
+    usual: Usual | None = None
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        return (len(PIXEL_NAMES), *[len(NUCLEI_NAMES)] * len(POOLS))
+
+    def for_section(self, images: Sequence[np.ndarray], um_per_px: float) -> "LoadedStatistics":
+        return dataclasses.replace(self, usual=Usual.of(images, um_per_px))
+
+    def __call__(self, images: "Tensor") -> "Tensor":
+        import torch
+
+        patches = images.cpu().numpy()
+        rows = [patch_statistics(patch, self.usual) for patch in patches]
+        return torch.from_numpy(np.stack(rows)).to(images.device)
+
+    def complete(self, features: np.ndarray) -> np.ndarray:
+        """Statistics of nuclei where a patch has too few: the section's median."""
+        known = np.isfinite(features)
+        middle = np.array(
+            [
+                np.median(column[finite]) if finite.any() else 0
+                for column, finite in zip(features.T, known.T, strict=True)
+            ],
+            dtype=features.dtype,
+        )
+        return np.where(known, features, middle)
+
+
+def stains(images: np.ndarray) -> np.ndarray:
+    """Haematoxylin and eosin, float32 ``[..., 2]``, of uint8 RGB ``[..., 3]``."""
+    from skimage.color import hed_from_rgb
+
+    transmission = np.maximum(images.astype(np.float32) / 255, FAINTEST_TRANSMISSION)
+    return -np.log(transmission) @ hed_from_rgb[:, :2].astype(np.float32)
+
+
+def _threshold(patches: list[np.ndarray], um_per_px: float) -> float:
+    """Otsu's threshold of smoothed haematoxylin: half-way between the means of his classes.
+
+    Where the classes lie apart his criterion is flat between them, and the half-way point is
+    the one that keeps the outlines of nuclei in place.
+    """
+    from scipy.ndimage import gaussian_filter
+    from skimage.filters import threshold_otsu
+
+    sigma = SMOOTHING_UM / um_per_px
+    haematoxylin = np.stack(
+        [gaussian_filter(stains(patch)[..., 0], sigma)[::3, ::3] for patch in patches]
+    )
+    split = float(threshold_otsu(haematoxylin))
+    stained = haematoxylin > split
+    if not stained.any():
+        return split
+    return float(haematoxylin[stained].mean() + haematoxylin[~stained].mean()) / 2
+
+
+def patch_statistics(patch: np.ndarray, usual: Usual) -> np.ndarray:
+    """Statistics of uint8 RGB ``[h, w, 3]``: float32 ``[len(FEATURE_NAMES)]``.
+
+    NaN where a patch has too few nuclei for a statistic of them.
+    """
+    stained = stains(patch)
+    nuclei = _nuclei(patch, stained, usual)
+    height, width = patch.shape[:2]
+    radius = CENTRE_RADIUS * width
+    central = np.hypot(nuclei["x"] - (width - 1) / 2, nuclei["y"] - (height - 1) / 2) < radius
+    centre = {name: values[central] for name, values in nuclei.items()}
+    return np.concatenate(
+        [
+            _pixel_statistics(patch, stained[..., 0], stained[..., 1]),
+            _nuclei_statistics(nuclei, height * width, usual),
+            _nuclei_statistics(centre, np.pi * radius**2, usual),
+        ]
+    ).astype(np.float32)
+
+
+def _pixel_statistics(patch: np.ndarray, haematoxylin: np.ndarray, eosin: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter, sobel
+
+    rgb = patch.astype(np.float32)
+    grey = rgb.mean(axis=2)
+    brightest = rgb.max(axis=2)
+    saturation = (brightest - rgb.min(axis=2)) / np.maximum(brightest, 1)
+    channels = np.stack([haematoxylin, eosin, saturation, *np.moveaxis(rgb, 2, 0)]).reshape(6, -1)
+    spread = np.vstack(
+        [channels.mean(axis=1), channels.std(axis=1), np.quantile(channels, QUANTILES, axis=1)]
+    )
+    covariance = np.mean((haematoxylin - haematoxylin.mean()) * (eosin - eosin.mean()))
+    down, across = sobel(grey, axis=0), sobel(grey, axis=1)
+    tensor = np.array(
+        [np.mean(down**2 - across**2), np.mean(2 * down * across), np.mean(down**2 + across**2)]
+    )
+    bands = []
+    finer = haematoxylin
+    for scale in BAND_SCALES_PX:
+        coarser = gaussian_filter(haematoxylin, scale)
+        bands.append(np.log(np.abs(finer - coarser).mean() + 1e-6))
+        finer = coarser
+    return np.array(
+        [
+            *spread.T.ravel(),
+            covariance / max(haematoxylin.std() * eosin.std(), 1e-6),
+            np.mean(grey > BACKGROUND_GREY),
+            np.hypot(down, across).mean(),
+            np.hypot(tensor[0], tensor[1]) / max(tensor[2], 1e-6),
+            *bands,
+        ]
+    )
+
+
+def _nuclei(patch: np.ndarray, stained: np.ndarray, usual: Usual) -> dict[str, np.ndarray]:
+    """Each property of the patch's nuclei, ``[number of nuclei]``."""
+    from scipy.ndimage import gaussian_filter
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import watershed
+
+    haematoxylin, eosin = np.moveaxis(stained, -1, 0)
+    um = usual.um_per_px
+    mask = gaussian_filter(haematoxylin, SMOOTHING_UM / um) > usual.threshold
+    relief = gaussian_filter(haematoxylin, SEED_SMOOTHING_UM / um)
+    seeds = peak_local_max(
+        np.where(mask, relief, 0),
+        min_distance=max(1, round(SEED_DISTANCE_UM / um)),
+        exclude_border=False,
+    )
+    markers = np.zeros(mask.shape, dtype=np.int32)
+    markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
+    label = watershed(-relief, markers, mask=mask)
+
+    rows, columns = np.nonzero(label)
+    belongs = label[rows, columns]
+
+    def total(values: np.ndarray | None = None) -> np.ndarray:
+        return np.bincount(belongs, values, minlength=len(seeds) + 1)[1:]
+
+    count = total().astype(float)
+    pixels = np.maximum(count, 1)
+
+    def mean(image: np.ndarray) -> np.ndarray:
+        return total(image[rows, columns]) / pixels
+
+    x, y = total(columns) / pixels, total(rows) / pixels
+    across, down = columns - x[belongs - 1], rows - y[belongs - 1]
+    xx, yy, xy = (total(v) / pixels for v in (across**2, down**2, across * down))
+    elongation = np.sqrt((xx - yy) ** 2 + 4 * xy**2)
+    minor, major = np.maximum(xx + yy - elongation, 0), np.maximum(xx + yy + elongation, 1e-6)
+    stain = mean(haematoxylin)
+    area = pixels * um**2
+    nuclei = {
+        "x": x,
+        "y": y,
+        "pixels": count,
+        "angle": np.arctan2(2 * xy, xx - yy) / 2,
+        "log_area": np.log(area),
+        "haematoxylin": stain,
+        "haematoxylin_sd": np.sqrt(np.maximum(mean(haematoxylin**2) - stain**2, 0)),
+        "eosin": mean(eosin),
+        "grey": mean(patch.mean(axis=2)),
+        "eccentricity": 1 - np.sqrt(minor / major),
+    }
+    smallest, largest = NUCLEUS_AREA_UM2
+    kept = (count > 0) & (area >= smallest) & (area < largest)
+    return {name: values[kept] for name, values in nuclei.items()}
+
+
+def _nuclei_statistics(nuclei: dict[str, np.ndarray], area_px: float, usual: Usual) -> np.ndarray:
+    """``[len(NUCLEI_NAMES)]`` of some nuclei on an area."""
+    size = np.digitize(nuclei["log_area"], usual.tertiles["log_area"])
+    stain = np.digitize(nuclei["haematoxylin"], usual.tertiles["haematoxylin"])
+    kinds = np.zeros((3, 3))
+    np.add.at(kinds, (size, stain), 1)
+    round_ones = nuclei["eccentricity"] < usual.medians["eccentricity"]
+    return np.concatenate(
+        [
+            _arrangement(nuclei, area_px),
+            _distribution(nuclei, usual),
+            np.log1p(kinds).ravel(),
+            np.log1p(
+                [
+                    np.sum((size == 0) & (stain == 2) & round_ones),
+                    np.sum((size == 2) & (stain == 0)),
+                    np.sum(nuclei["eccentricity"] > usual.quantiles["eccentricity"][2]),
+                ]
+            ),
+        ]
+    )
+
+
+def _arrangement(nuclei: dict[str, np.ndarray], area_px: float) -> list[float]:
+    """Logarithm of the count, share of the area covered, agreement of the long axes, scatter."""
+    weight, angle = nuclei["eccentricity"], 2 * nuclei["angle"]
+    count = len(weight)
+    alignment = scatter = np.nan
+    if count >= FEWEST_NUCLEI:
+        pull = np.hypot(np.sum(weight * np.cos(angle)), np.sum(weight * np.sin(angle)))
+        alignment = pull / max(weight.sum(), 1e-6)
+        scatter = np.sqrt(nuclei["x"].var() + nuclei["y"].var())
+    return [np.log1p(count), nuclei["pixels"].sum() / area_px, alignment, scatter]
+
+
+def _distribution(nuclei: dict[str, np.ndarray], usual: Usual) -> np.ndarray:
+    """Mean, standard deviation, and shares below the section's quantiles, of each property."""
+    if len(nuclei["log_area"]) < FEWEST_NUCLEI:
+        return np.full(len(NUCLEUS_PROPERTIES) * (2 + len(USUAL_QUANTILES)), np.nan)
+    statistics = []
+    for name in NUCLEUS_PROPERTIES:
+        values = nuclei[name]
+        below = (values[:, None] < usual.quantiles[name]).mean(axis=0)
+        statistics += [values.mean(), values.std(), *below]
+    return np.array(statistics)

@@ -1,0 +1,35 @@
+"""The control `brightness`: one grey value a spot."""
+
+import torch
+from torch import Tensor
+
+from reg2st.models.interface import Control, Inputs, SectionTensors, Settings, Sizes, stacked
+
+
+class Brightness(Control):
+    """One straight line a gene through the mean grey value of the patch, by least squares.
+
+    A patch's brightness falls with the density of its nuclei, so the sign of a gene's slope is
+    part of the fit. If all training patches are equally bright, slopes are 0.
+    """
+
+    def __init__(self, settings: Settings, sizes: Sizes) -> None:
+        super().__init__(settings, sizes)
+        self.register_buffer("slope", torch.zeros(sizes.genes))
+        self.register_buffer("intercept", torch.zeros(sizes.genes))
+
+    @classmethod
+    def inputs(cls, settings: Settings) -> Inputs:
+        return Inputs(mean_grey=True)
+
+    def fit(self, sections: list[SectionTensors]) -> None:
+        grey, expression = stacked(sections, "mean_grey"), stacked(sections, "expression")
+        mean_grey, mean = grey.mean(), expression.mean(dim=0)
+        centred = grey - mean_grey
+        spread = centred.square().sum()
+        slope = centred @ (expression - mean) / spread if spread > 0 else torch.zeros_like(mean)
+        self.slope.copy_(slope)
+        self.intercept.copy_(mean - slope * mean_grey)
+
+    def forward(self, section: SectionTensors) -> Tensor:
+        return section.mean_grey.unsqueeze(1) * self.slope + self.intercept

@@ -1,0 +1,116 @@
+"""The control `ridge`: a linear regression on the image embeddings, in closed form, in float64."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from reg2st.models.interface import Control, Inputs, SectionTensors, Settings, Sizes, stacked
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import BaseCrossValidator
+
+LEAST_SPREAD = 0.1
+"""Standard deviation that a feature is divided by at least, as a share of the median feature's.
+
+A feature that hardly varies in training may in a new section, and would then outweigh all others.
+"""
+
+
+class RidgeSettings(Settings):
+    """Settings of the ridge regression on image embeddings."""
+
+    components: int = Field(256, gt=0, description="principal components at most")
+    alphas: tuple[float, ...] = Field(
+        tuple(10 ** (half / 2) for half in range(4, 13)),
+        min_length=1,
+        description="penalties to try",
+    )
+
+    @field_validator("alphas")
+    @classmethod
+    def _positive(cls, alphas: tuple[float, ...]) -> tuple[float, ...]:
+        if min(alphas) <= 0:
+            raise ValueError("every alpha must be above 0")
+        return alphas
+
+
+class Ridge(Control):
+    """Standardised embeddings, principal components, ridge regression with an intercept.
+
+    Standardisation and components come from all training spots. The penalty is the one with
+    the least mean squared error when each training patient in turn is left out; with one
+    patient each section is, with one section each of five runs of consecutive spots. Of equally
+    good penalties the largest is taken. Where all training spots look alike, the mean is predicted.
+
+    All steps are linear, so the fitted model is one matrix: ``embedding @ weight + bias``.
+
+    Buffers: ``weight [d, G]``, ``bias [G]``, and ``alpha``, the chosen penalty.
+    """
+
+    Settings = RidgeSettings
+
+    def __init__(self, settings: RidgeSettings, sizes: Sizes) -> None:
+        super().__init__(settings, sizes)
+        self.register_buffer("weight", torch.zeros(sizes.features, sizes.genes))
+        self.register_buffer("bias", torch.zeros(sizes.genes))
+        self.register_buffer("alpha", torch.tensor(0.0))
+
+    @classmethod
+    def inputs(cls, settings: RidgeSettings) -> Inputs:
+        return Inputs(embedding=True)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        return {"alpha": float(self.alpha)}
+
+    def fit(self, sections: list[SectionTensors]) -> None:
+        from sklearn.decomposition import PCA
+        from sklearn.linear_model import Ridge as RidgeRegression
+        from sklearn.model_selection import GridSearchCV
+        from sklearn.preprocessing import StandardScaler
+
+        embedding = stacked(sections, "embedding").numpy()
+        expression = stacked(sections, "expression").numpy()
+        scaler = StandardScaler().fit(embedding)
+        scaler.scale_ = np.maximum(scaler.scale_, LEAST_SPREAD * np.median(scaler.scale_))
+        scaled = scaler.transform(embedding)
+        if not scaled.any():
+            self.bias.copy_(torch.from_numpy(expression.mean(axis=0)))
+            return
+        components = min(self.settings.components, len(scaled) - 1, scaled.shape[1])
+        pca = PCA(components, svd_solver="covariance_eigh").fit(scaled)
+        scores = pca.transform(scaled)
+        held_out, groups = _inner_folds(sections)
+        search = GridSearchCV(
+            RidgeRegression(),
+            {"alpha": sorted(self.settings.alphas, reverse=True)},
+            scoring="neg_mean_squared_error",
+            cv=held_out,
+        ).fit(scores, expression, groups=groups)
+        ridge = search.best_estimator_
+        weight = (ridge.coef_ @ pca.components_ / scaler.scale_).T
+        bias = (
+            ridge.intercept_ - scaler.mean_ @ weight - pca.mean_ @ pca.components_.T @ ridge.coef_.T
+        )
+        self.weight.copy_(torch.from_numpy(weight))
+        self.bias.copy_(torch.from_numpy(bias))
+        self.alpha.fill_(ridge.alpha)
+
+    def forward(self, section: SectionTensors) -> Tensor:
+        return section.embedding @ self.weight + self.bias
+
+
+def _inner_folds(
+    sections: list[SectionTensors],
+) -> "tuple[BaseCrossValidator, np.ndarray | None]":
+    """How training spots take turns to be held out, and the group of each spot."""
+    from sklearn.model_selection import KFold, LeaveOneGroupOut
+
+    sizes = [section.n_spots for section in sections]
+    for names in ([section.patient for section in sections], [s.name for s in sections]):
+        if len(set(names)) > 1:
+            return LeaveOneGroupOut(), np.repeat(names, sizes)
+    return KFold(min(5, sum(sizes))), None

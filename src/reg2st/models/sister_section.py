@@ -1,0 +1,71 @@
+"""The leakage control `sister_section`: expression carried over from the patient's other sections.
+
+No image is used. Under section_out it says what remembering a test section's sisters is worth;
+under patient_out no section of the patient is in training, and it is not available.
+"""
+
+import torch
+from torch import Tensor
+
+from reg2st.models.interface import Control, SectionTensors, Settings, Sizes
+from reg2st.models.registration import predict_from_sisters
+
+
+class SisterSection(Control):
+    """Training sections of the same patient, registered by shape, averaged spot by spot.
+
+    Predicts NaN where training holds no section of the patient.
+
+    Buffers: all training spots' ``array_xy [N, 2]`` and ``expression [N, G]``, the section that
+    each is of, ``of_section [N]``, and each section's patient as padded UTF-8,
+    ``patients [S, longest]``.
+    """
+
+    def __init__(self, settings: Settings, sizes: Sizes) -> None:
+        super().__init__(settings, sizes)
+        self.make_room(
+            {
+                "array_xy": (0, 2),
+                "expression": (0, sizes.genes),
+                "of_section": (0,),
+                "patients": (0, 0),
+            }
+        )
+
+    def make_room(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        kinds = {
+            "array_xy": torch.int64,
+            "expression": torch.float32,
+            "of_section": torch.int64,
+            "patients": torch.uint8,
+        }
+        for name, kind in kinds.items():
+            self.register_buffer(name, torch.zeros(shapes[name], dtype=kind))
+
+    def fit(self, sections: list[SectionTensors]) -> None:
+        names = [list(section.patient.encode()) for section in sections]
+        longest = max(map(len, names))
+        self.array_xy = torch.cat([section.array_xy for section in sections])
+        self.expression = torch.cat([section.expression for section in sections])
+        self.of_section = torch.repeat_interleave(
+            torch.tensor([section.n_spots for section in sections])
+        ).to(self.array_xy.device)
+        self.patients = torch.tensor(
+            [name + [0] * (longest - len(name)) for name in names], dtype=torch.uint8
+        )
+
+    def forward(self, section: SectionTensors) -> Tensor:
+        patients = [bytes(row).rstrip(b"\0").decode() for row in self.patients.tolist()]
+        of_section = self.of_section.cpu()
+        sisters = [
+            (
+                self.array_xy[of_section == index].cpu().numpy(),
+                self.expression[of_section == index].cpu().numpy(),
+            )
+            for index, patient in enumerate(patients)
+            if patient == section.patient
+        ]
+        if sisters:
+            predicted = predict_from_sisters(section.array_xy.cpu().numpy(), sisters)
+            return torch.from_numpy(predicted).float().to(section.array_xy.device)
+        return torch.full((section.n_spots, self.sizes.genes), torch.nan)

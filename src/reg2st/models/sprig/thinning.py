@@ -1,0 +1,75 @@
+"""What SPRIG's programs are fitted to: standardised expression, as measured and thinned."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reg2st.models.interface import SectionTensors
+from reg2st.models.sprig.section_features import in_array_order
+from reg2st.models.sprig.sprig_settings import SprigSettings
+from reg2st.sections.targets import LIBRARY
+
+THINNING_SEED = 0
+
+
+def section_targets(section: SectionTensors, settings: SprigSettings) -> NDArray[np.float32]:
+    """Targets ``[n, G]``, or ``[n, 2 G]`` with the thinned copy beside those as measured.
+
+    Each column has zero mean and unit variance over the section; a constant gene is 0.
+    """
+    parts = [standardised(section.expression.cpu().numpy())]
+    if settings.thinned_library is not None:
+        thinned = thinned_expression(
+            section.counts.cpu().numpy(),
+            settings.thinned_library,
+            settings.thinning_draws,
+            in_array_order(section),
+        )
+        parts.append(parts[0] if thinned is None else standardised(thinned))
+    return np.concatenate(parts, axis=1)
+
+
+def spot_weights(counts: NDArray[np.floating], floor: float) -> NDArray[np.float64]:
+    """Trust in each spot ``[n]``: its library over the section's median, 1 at most, and a floor."""
+    library = counts.sum(axis=1, dtype=np.float64)
+    median = np.median(library)
+    return np.minimum(1, library / median if median > 0 else library > 0) + floor
+
+
+def standardised(expression: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Zero mean and unit variance of each column; a constant one is 0."""
+    mean = expression.mean(axis=0, dtype=np.float64)
+    spread = expression.std(axis=0, dtype=np.float64)
+    varies = spread > 1e-6
+    scale = np.where(varies, 1 / np.where(varies, spread, 1), 0)
+    return ((expression - mean) * scale).astype(np.float32)
+
+
+def thinned_expression(
+    counts: NDArray[np.floating], library: float, draws: int, order: NDArray[np.int64]
+) -> NDArray[np.float32] | None:
+    """Mean target of binomially thinned counts, float32 ``[n, G]``.
+
+    Args:
+        counts: whole numbers ``[n, G]``.
+        library: median counts a spot that are left.
+        draws: thinnings that are averaged.
+        order: the order in which spots are drawn.
+
+    Returns:
+        None where the section's median library is no larger.
+    """
+    median = np.median(counts.sum(axis=1, dtype=np.float64))
+    if median <= library:
+        return None
+    ordered = counts[order]
+    spot, gene = np.nonzero(ordered)
+    molecules = ordered[spot, gene].astype(np.int64)
+    rng = np.random.default_rng(THINNING_SEED)
+    total = np.zeros(len(molecules))
+    for _ in range(draws):
+        kept = rng.binomial(molecules, library / median)
+        libraries = np.bincount(spot, kept, len(ordered))
+        total += np.log10(1 + LIBRARY * kept / np.maximum(libraries, 1)[spot])
+    expression = np.zeros(counts.shape, dtype=np.float32)
+    expression[order[spot], gene] = total / draws
+    return expression

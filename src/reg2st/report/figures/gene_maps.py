@@ -1,0 +1,158 @@
+"""Maps of genes on the slide: truth beside the predictions of each method."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from reg2st.base.errors import UserError
+from reg2st.base.names import closest
+from reg2st.evaluation.aggregate import over_seeds
+from reg2st.evaluation.metrics import is_constant, pearson
+from reg2st.report.figures.slide_maps import (
+    CHARACTER_IN,
+    Frame,
+    draw_scale_bar,
+    draw_slide,
+    draw_spots,
+    read_predictions,
+    section_title,
+)
+from reg2st.report.labels import in_fixed_order
+from reg2st.report.style import (
+    EXPRESSION_COLOURS,
+    FONT_PT,
+    LINE_IN,
+    PAGE_IN,
+    MethodKey,
+    new_figure,
+    styled,
+    title_above,
+    wrapped,
+)
+from reg2st.report.writers import number
+from reg2st.sections.section_file import load_section_arrays
+from reg2st.sections.targets import log_expression
+
+LIMIT_SD = 2.0
+
+
+@styled
+def gene_maps(
+    section: str | os.PathLike,
+    predictions: Mapping[MethodKey, str | os.PathLike],
+    genes: Sequence[str],
+    *,
+    split: str,
+) -> Figure:
+    """A row a gene: the slide, the observed expression, and each method's prediction.
+
+    Every map is standardised over the spots of the section (mean 0, SD 1) and all share one
+    colour scale: PCC compares patterns, and predictions vary far less than observations, which
+    one scale in raw units would show as blank maps. Each title gives the SD before that, in
+    log10(1 + 1e4 c / sum c), and the PCC of a prediction. Spots are discs at their place on the
+    slide. A method whose predictions of all these genes are constant or undefined is not drawn.
+
+    Args:
+        section: section file.
+        predictions: prediction file of a run that tested the section, by method, variant and
+            preset.
+        genes: genes to draw, of the predicted panel.
+        split: how the section was held out.
+
+    Raises:
+        UserError: no gene is given, a gene was not predicted, or a file holds no prediction of
+            the section.
+    """
+    if not genes:
+        raise UserError(
+            f"There is no gene to map on {section}: name genes of the panel in figures.genes, or "
+            "raise figures.best_genes."
+        )
+    panel, predicted = read_predictions(predictions, load_section_arrays(section))
+    for gene in genes:
+        if gene not in panel:
+            raise UserError(f"Gene '{gene}' was not predicted{closest(gene, panel)}.")
+    observed = load_section_arrays(section, panel)
+    columns = [panel.index(gene) for gene in genes]
+    truth = log_expression(observed.counts)[:, columns]
+    maps = {"Observed": truth}
+    for name, values in predicted.items():
+        chosen = values[:, columns]
+        if not (is_constant(chosen) | np.isnan(chosen).any(axis=0)).all():
+            maps[name] = chosen
+
+    frame = Frame.around(observed)
+    panel_in = (PAGE_IN - 0.3) / (len(maps) + 1)
+    characters = max(6, int(panel_in / CHARACTER_IN))
+    headers = [wrapped(name, characters) for name in ("H&E", *maps)]
+    header_in = LINE_IN * max(header.count("\n") for header in headers)
+    row_in = frame.height_in(panel_in) + 3 * LINE_IN
+    figure = new_figure(PAGE_IN, 0.95 + header_in + row_in * len(genes))
+    title_above(figure, section_title(observed, split))
+    panels = figure.subplots(len(genes), len(maps) + 1, squeeze=False)
+    scale = Normalize(-LIMIT_SD, LIMIT_SD)
+    name_characters = max(8, int((row_in - 2 * LINE_IN) / CHARACTER_IN))
+    for row, gene in enumerate(genes):
+        draw_slide(panels[row, 0], section, frame, headers[0] if row == 0 else "")
+        panels[row, 0].set_ylabel(wrapped(gene, name_characters), fontstyle="italic")
+        for column, (name, values) in enumerate(maps.items(), start=1):
+            axes = panels[row, column]
+            spots = draw_spots(axes, observed.pixel_xy, frame, norm=scale, cmap=EXPRESSION_COLOURS)
+            spots.set_array(_standardised(values[:, row]))
+            lines = [headers[column]] if row == 0 else []
+            if name != "Observed":
+                lines.append(_correlation(truth[:, row], values[:, row]))
+            lines.append(f"SD {number(values[:, row].std(), 2)}")
+            axes.set_title("\n".join(lines), fontsize=FONT_PT, loc="center", pad=2)
+    draw_scale_bar(panels[-1, 0], frame, observed.um_per_px)
+    figure.colorbar(
+        ScalarMappable(scale, EXPRESSION_COLOURS),
+        ax=panels,
+        location="bottom",
+        label="Expression, SD from the section's mean",
+        extend="both",
+        shrink=0.4,
+        aspect=30,
+    )
+    return figure
+
+
+def genes_to_map(
+    scores: pd.DataFrame, *, split: str, section: str, named: Sequence[str], best: int
+) -> list[str]:
+    """Genes for a section's maps: the named ones that were predicted, then the best predicted.
+
+    Args:
+        scores: tidy scores of one dataset.
+        split: the split of the maps.
+        section: the section that is mapped.
+        named: genes that are mapped wherever they are in the panel.
+        best: how many further genes; those with the highest PCC, mean over seeds, of the last
+            full method in the fixed order that has any.
+    """
+    here = (scores["split"] == split) & (scores["section"] == section)
+    mine = scores[here & (scores["variant"] == "full")]
+    chosen = [gene for gene in named if gene in set(mine["gene"])]
+    ranked = in_fixed_order(over_seeds(mine)).dropna(subset=["pcc"])
+    if ranked.empty:
+        return chosen
+    ranked = ranked[ranked["method"] == ranked["method"].iloc[-1]]
+    ranked = ranked[~ranked["gene"].isin(chosen)]
+    return chosen + ranked.nlargest(best, "pcc")["gene"].tolist()
+
+
+def _correlation(truth: np.ndarray, values: np.ndarray) -> str:
+    correlation = pearson(truth[:, None], values[:, None])[0]
+    return "no PCC" if np.isnan(correlation) else f"PCC {correlation:.2f}".replace("-", "−")
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Values with mean 0 and SD 1; 0 where they are constant."""
+    if is_constant(values[:, None])[0]:
+        return np.zeros_like(values)
+    return (values - values.mean()) / values.std()

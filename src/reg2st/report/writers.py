@@ -1,0 +1,179 @@
+"""Write a table as raw TSV, as Markdown, as LaTeX, and show it in a terminal."""
+
+import os
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+from tabulate import tabulate
+
+from reg2st.base.files import written_whole
+
+MISSING = "–"
+COUNTS = "Sections / patients / genes / seeds"
+
+PAGE_STYLE = """
+body { font: 14px/1.4 Arial, "DejaVu Sans", sans-serif; margin: 1.5em; color: #222; }
+h1 { font-size: 1.1em; }
+p { max-width: 60em; margin: 0.4em 0; }
+table { border-collapse: collapse; margin-bottom: 1em; }
+th, td { padding: 0.2em 0.7em; white-space: nowrap; }
+thead { border-top: 2px solid; border-bottom: 1px solid; }
+tbody { border-bottom: 2px solid; font-variant-numeric: tabular-nums; }
+tbody tr:hover { background: #f0f0f0; }
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in two forms.
+
+    Attributes:
+        name: short name, used as the LaTeX label.
+        title: one sentence: what is shown.
+        values: raw numbers, one row each, for machines.
+        shown: the same rows as text, for readers.
+        notes: sentences that stand below the table.
+        brief: columns that a terminal has room for; all, if none are named.
+    """
+
+    name: str
+    title: str
+    values: pd.DataFrame
+    shown: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    brief: tuple[str, ...] = ()
+
+
+def write_table(
+    table: Table,
+    tsv: str | os.PathLike,
+    markdown: str | os.PathLike,
+    latex: str | os.PathLike,
+    html: str | os.PathLike,
+) -> None:
+    """Write raw numbers as TSV, and the readable form as Markdown, LaTeX (booktabs) and HTML."""
+    with written_whole(tsv) as temporary:
+        table.values.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+    with written_whole(markdown) as temporary:
+        temporary.write_text(as_markdown(table), encoding="utf-8")
+    with written_whole(latex) as temporary:
+        temporary.write_text(as_latex(table), encoding="utf-8")
+    with written_whole(html) as temporary:
+        temporary.write_text(as_html(table), encoding="utf-8")
+
+
+def as_html(table: Table) -> str:
+    """The readable form as one self-contained page."""
+    notes = "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
+    title = escape(table.title)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{title}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{title}</h1>\n{_tabulated(table.shown, 'html')}\n{notes}</body>\n</html>\n"
+    )
+
+
+def as_markdown(table: Table) -> str:
+    """The readable form as a pipe table between its title and its notes."""
+    escaped = table.shown.map(lambda text: text.replace("|", "\\|"))
+    notes = "".join(f"\n{note}\n" for note in table.notes)
+    return f"**{table.title}**\n\n{_tabulated(escaped, 'pipe')}\n{notes}"
+
+
+def as_latex(table: Table) -> str:
+    """The readable form as a LaTeX float; needs the package booktabs."""
+    notes = "\n\n".join(_latex_escaped(note) for note in table.notes)
+    return (
+        "\\begin{table*}\n\\centering\n\\footnotesize\n"
+        f"\\caption{{{_latex_escaped(table.title)}}}\n\\label{{tab:{table.name}}}\n"
+        f"{_tabulated(table.shown, 'latex_booktabs')}\n"
+        f"\\par\\smallskip\n{notes}\n\\end{{table*}}\n"
+    )
+
+
+def as_text(table: Table) -> str:
+    """The readable form for a terminal, its brief columns only, without notes."""
+    shown = table.shown[[column for column in table.brief if column in table.shown]]
+    return "\n".join([table.title, _tabulated(shown if table.brief else table.shown, "simple")])
+
+
+def number(value: float, decimals: int = 3) -> str:
+    """A number with fixed decimals, or a dash where there is none."""
+    return MISSING if pd.isna(value) else f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def signed(value: float, decimals: int = 3) -> str:
+    """A number with its sign, or a dash where there is none."""
+    return MISSING if pd.isna(value) else f"{round(value, decimals) + 0.0:+.{decimals}f}"
+
+
+def whole(value: float) -> str:
+    """A whole number with thousands apart, or a dash where there is none."""
+    return MISSING if pd.isna(value) else f"{int(value):,}"
+
+
+def interval(low: float, high: float, decimals: int = 3) -> str:
+    """An interval, or a dash where there is none."""
+    if pd.isna(low) or pd.isna(high):
+        return MISSING
+    return f"{number(low, decimals)} to {number(high, decimals)}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction in percent, or a dash where there is none."""
+    return MISSING if pd.isna(fraction) else f"{100 * fraction:.0f} %"
+
+
+def counts(values: pd.DataFrame, *columns: str) -> list[str]:
+    """Whole numbers of some columns, side by side."""
+    return [
+        MISSING if row.isna().any() else " / ".join(map(whole, row))
+        for _, row in values[list(columns)].iterrows()
+    ]
+
+
+def intervals(values: pd.DataFrame, unit: str) -> list[str]:
+    """The intervals over patients or sections as text."""
+    return [
+        interval(low, high)
+        for low, high in zip(values[f"{unit}_low"], values[f"{unit}_high"], strict=True)
+    ]
+
+
+def without_repeats(shown: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Blank the leading ``columns`` of a row where they repeat the row above."""
+    shown = shown.copy()
+    keys = shown[columns].apply(tuple, axis=1)
+    repeats = (keys == keys.shift()).to_numpy()
+    shown.loc[repeats, columns] = ""
+    return shown
+
+
+def _tabulated(shown: pd.DataFrame, style: str) -> str:
+    right = [all(_is_figure(text) for text in shown[column]) for column in shown]
+    return tabulate(
+        shown,
+        headers="keys",
+        tablefmt=style,
+        showindex=False,
+        disable_numparse=True,
+        colalign=["right" if figures else "left" for figures in right] if len(shown) else None,
+    )
+
+
+def _is_figure(text: str) -> bool:
+    return not text or text == MISSING or text[0] in "0123456789+-"
+
+
+_LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def _latex_escaped(text: str) -> str:
+    return text.translate(str.maketrans(_LATEX))

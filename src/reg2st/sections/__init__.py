@@ -1,0 +1,1 @@
+"""Sections: reading them, their slides, gene panels and targets."""

@@ -1,0 +1,119 @@
+"""Gene panels: which genes are predicted, and how they were chosen."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from reg2st.base.errors import UserError
+from reg2st.base.files import written_whole
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The published recipe of the 785 HER2+ genes, with its numbers as fields.
+
+    The most variable genes of one section (scanpy's flavour "seurat" on log1p of counts
+    normalised to the median library), of these the genes that every section lists, of these
+    the genes with a count above 0 in at least ``min_spots`` spots.
+    """
+
+    variable_genes: int = 1500
+    min_spots: int = 1000
+
+
+@dataclass(frozen=True)
+class SectionCounts:
+    """Raw counts of one section: CSR ``[n, genes]`` and the genes' names."""
+
+    section: str
+    counts: sparse.csr_matrix
+    genes: list[str]
+
+
+def read_section_counts(path: str | Path) -> SectionCounts:
+    """All raw counts of a section file."""
+    import anndata
+
+    adata = anndata.read_h5ad(path)
+    return SectionCounts(adata.uns["section"]["name"], adata.X, list(adata.var_names))
+
+
+def variable_genes(section: SectionCounts, number: int) -> list[str]:
+    """The most variable genes of a section, in the section's order."""
+    import anndata
+    import scanpy
+
+    adata = anndata.AnnData(
+        section.counts.astype(np.float32), var=pd.DataFrame(index=section.genes)
+    )
+    scanpy.pp.normalize_total(adata)
+    scanpy.pp.log1p(adata)
+    scanpy.pp.highly_variable_genes(adata, flavor="seurat", n_top_genes=min(number, adata.n_vars))
+    return list(adata.var_names[adata.var["highly_variable"]])
+
+
+def apply_recipe(
+    recipe: Recipe,
+    reference: SectionCounts,
+    present_in: list[SectionCounts],
+    expressed_in: list[SectionCounts],
+) -> list[str]:
+    """The genes that a recipe chooses, sorted by name.
+
+    Args:
+        recipe: the recipe's numbers.
+        reference: the section whose variance ranks the genes.
+        present_in: sections that must all list a gene.
+        expressed_in: sections whose spots with a count above 0 are added up.
+
+    Raises:
+        UserError: no gene is left.
+    """
+    candidates = set(variable_genes(reference, recipe.variable_genes))
+    for section in present_in:
+        candidates &= set(section.genes)
+    spots = pd.Series(0, index=sorted(candidates))
+    for section in expressed_in:
+        expressing = np.asarray((section.counts > 0).sum(axis=0)).ravel()
+        counted = pd.Series(expressing, index=section.genes).reindex(spots.index, fill_value=0)
+        spots += counted
+    panel = list(spots.index[spots >= recipe.min_spots])
+    if not panel:
+        raise UserError(
+            f"The panel recipe leaves no gene: none of {len(candidates)} candidates is expressed "
+            f"in {recipe.min_spots} spots; lower `min_spots` of the dataset's panel."
+        )
+    return panel
+
+
+def read_panel(path: str | Path) -> list[str]:
+    """The genes of a panel file, one a line.
+
+    Raises:
+        UserError: the file is missing, empty, or lists a gene twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"Panel {path} does not exist; check `panel` in the config.")
+    genes = path.read_text().split()
+    if not genes:
+        raise UserError(f"Panel {path} lists no gene; write one a line.")
+    seen = set()
+    for line, gene in enumerate(genes, start=1):
+        if gene in seen:
+            raise UserError(f"Panel {path}, line {line}: gene '{gene}' is listed twice.")
+        seen.add(gene)
+    return genes
+
+
+def write_panel(path: str | Path, genes: list[str], provenance: dict) -> None:
+    """Write a panel, and beside it a JSON that says how it was chosen."""
+    path = Path(path)
+    with written_whole(path) as temporary:
+        temporary.write_text("".join(f"{gene}\n" for gene in genes))
+    with written_whole(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps({**provenance, "genes": len(genes)}, indent=2) + "\n")

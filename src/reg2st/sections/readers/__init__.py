@@ -1,0 +1,1 @@
+"""One reader a platform: from a lab's files to a section."""

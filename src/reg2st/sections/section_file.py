@@ -1,0 +1,163 @@
+"""Section files: AnnData files that keep a section's counts, spots, labels and picture.
+
+They are read here without anndata, which takes a second to import.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from reg2st.base.errors import UserError
+from reg2st.base.files import written_whole
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SectionArrays:
+    """A section as plain arrays, n spots.
+
+    Attributes:
+        barcodes: str ``[n]``, "XxY".
+        array_xy: int64 ``[n, 2]``, column x and row y on the array.
+        pixel_xy: float64 ``[n, 2]``, spot centres at level 0 of the slide.
+        counts: float32 ``[n, G]``, raw counts of the genes asked for; None when none were.
+        absent_genes: those of the genes asked for that the section lacks, zero in counts.
+        labels: str ``[n]``, empty where a spot has none; None when the section has none.
+        um_per_px: micrometres a pixel of level 0, None where unknown.
+        spot_diameter_px: pixels of level 0.
+        dropped: what the join left out, by reason.
+    """
+
+    name: str
+    dataset: str
+    patient: str
+    image: str
+    barcodes: np.ndarray
+    array_xy: np.ndarray
+    pixel_xy: np.ndarray
+    genes: list[str]
+    counts: np.ndarray | None
+    absent_genes: list[str]
+    labels: np.ndarray | None
+    um_per_px: float | None
+    spot_diameter_px: float
+    dropped: dict[str, int]
+
+
+def write_section(section: "AnnData", path: str | os.PathLike) -> None:
+    """Write a section whole, as h5ad."""
+    with written_whole(path) as temporary:
+        section.write_h5ad(temporary, compression="gzip", compression_opts=1)
+
+
+def load_gene_names(path: str | os.PathLike) -> list[str]:
+    """The genes of a section file, in its order."""
+    with _open_section(path) as file:
+        return _strings(file["var"][file["var"].attrs["_index"]]).tolist()
+
+
+def load_thumbnail(path: str | os.PathLike) -> tuple[np.ndarray, float]:
+    """The slide's picture in a section file, uint8 ``[h, w, 3]``, and its px per slide px."""
+    with _open_section(path) as file:
+        place = _only_group(file["uns/spatial"])
+        scale = float(place["scalefactors/tissue_hires_scalef"][()])
+        return place["images/hires"][()], scale
+
+
+def load_section_arrays(path: str | os.PathLike, genes: list[str] | None = None) -> SectionArrays:
+    """Read a section file into plain arrays, without importing anndata.
+
+    Args:
+        genes: whose counts to read, in this order; None reads no counts. Genes that the
+            section lacks get zeros and are counted in the log.
+
+    Raises:
+        UserError: the file is missing or no section file, or has none of the genes.
+    """
+    with _open_section(path) as file:
+        place = _only_group(file["uns/spatial"])
+        metadata = place["metadata"]
+        about = file["uns/section"]
+        counts, absent = (None, []) if genes is None else _gene_counts(file, genes, path)
+        return SectionArrays(
+            name=about["name"].asstr()[()],
+            dataset=about["dataset"].asstr()[()],
+            patient=about["patient"].asstr()[()],
+            image=metadata["source_image_path"].asstr()[()],
+            barcodes=_strings(file["obs"][file["obs"].attrs["_index"]]),
+            array_xy=np.column_stack([file["obs/array_col"][()], file["obs/array_row"][()]]).astype(
+                np.int64
+            ),
+            pixel_xy=file["obsm/spatial"][()],
+            genes=list(genes or []),
+            counts=counts,
+            absent_genes=absent,
+            labels=_categories(file["obs/label"]) if "label" in file["obs"] else None,
+            um_per_px=float(metadata["um_per_px"][()]) if "um_per_px" in metadata else None,
+            spot_diameter_px=float(place["scalefactors/spot_diameter_fullres"][()]),
+            dropped={reason: int(number[()]) for reason, number in about["dropped"].items()},
+        )
+
+
+def _gene_counts(
+    file: h5py.File, genes: list[str], path: str | os.PathLike
+) -> tuple[np.ndarray, list[str]]:
+    """Dense float32 ``[n, G]`` of the chosen genes, and those that the section lacks."""
+    matrix = file["X"]
+    names = _strings(file["var"][file["var"].attrs["_index"]])
+    wanted = {gene: column for column, gene in enumerate(genes)}
+    column_of = np.array([wanted.get(name, -1) for name in names], dtype=np.int64)
+    present = set(names)
+    absent = [gene for gene in genes if gene not in present]
+    if len(absent) == len(genes):
+        raise UserError(f"{path} has none of the {len(genes)} genes of the panel.")
+    if absent:
+        log.warning(
+            "%s: %d of %d panel genes are absent and count as zero: %s",
+            path,
+            len(absent),
+            len(genes),
+            ", ".join(absent),
+        )
+    indptr = matrix["indptr"][()]
+    columns = column_of[matrix["indices"][()]]
+    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    chosen = columns >= 0
+    counts = np.zeros((len(indptr) - 1, len(genes)), dtype=np.float32)
+    counts[rows[chosen], columns[chosen]] = matrix["data"][()][chosen]
+    return counts, absent
+
+
+def _open_section(path: str | os.PathLike) -> h5py.File:
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise UserError(f"The section file {path} does not exist.") from error
+    except OSError as error:
+        raise UserError(f"{path} is damaged or no section file; make it again.") from error
+    if "uns/section" not in file:
+        file.close()
+        raise UserError(f"{path} is no section file: it lacks uns/section.")
+    return file
+
+
+def _only_group(group: h5py.Group) -> h5py.Group:
+    (name,) = group
+    return group[name]
+
+
+def _strings(dataset: h5py.Dataset) -> np.ndarray:
+    return dataset.asstr()[()].astype(str)
+
+
+def _categories(column: h5py.Group) -> np.ndarray:
+    names = np.append(_strings(column["categories"]), "")
+    return names[column["codes"][()]]

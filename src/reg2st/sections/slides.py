@@ -1,0 +1,246 @@
+"""Read regions of slides: OpenSlide's tiled pyramids, or plain JPEG and PNG, gzipped or not.
+
+Coordinates are pixels of level 0, x the column and y the row.
+"""
+
+import gzip
+import io
+import math
+import os
+import zlib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from reg2st.base.errors import UserError
+
+if TYPE_CHECKING:
+    import openslide
+
+LARGEST_PLAIN_IMAGE_PX = 2_000_000_000
+"""A plain image is decoded whole, at 4 bytes a pixel; larger slides should be pyramids."""
+
+Image.MAX_IMAGE_PIXELS = LARGEST_PLAIN_IMAGE_PX // 2  # Pillow warns there, and refuses twice that
+
+PLAUSIBLE_UM_PER_PX = (0.05, 20.0)
+"""Printing resolutions such as 72 dots an inch, left in by editors, fall outside."""
+
+WHITE = (255, 255, 255)
+
+
+class Slide:
+    """An open slide; a context manager.
+
+    Attributes:
+        path: the file it was opened from.
+        size_px: width and height of level 0.
+        um_per_px: micrometres a pixel of level 0, None where the file does not say.
+    """
+
+    path: Path
+    size_px: tuple[int, int]
+    um_per_px: float | None = None
+
+    def __enter__(self) -> "Slide":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file and its memory back."""
+
+    def contains(self, x: float, y: float, width: float, height: float) -> bool:
+        """Whether a region lies wholly inside the slide."""
+        slide_width, slide_height = self.size_px
+        return x >= 0 and y >= 0 and x + width <= slide_width and y + height <= slide_height
+
+    def read(
+        self, x: int, y: int, width: float, height: float, output_px: int | None = None
+    ) -> np.ndarray:
+        """The region with its top left corner at (x, y), white where it leaves the slide.
+
+        Args:
+            x, y: whole pixels of level 0, negative ones allowed.
+            width, height: pixels of level 0, fractions allowed when resampling.
+            output_px: side of the square returned, by antialiased bicubic resampling;
+                None returns the pixels as they are.
+
+        Returns:
+            uint8 ``[height, width, 3]`` or ``[output_px, output_px, 3]``.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        reduction = 1.0 if output_px is None else width / output_px
+        image, downsample = self._read_level(x, y, width, height, reduction)
+        if output_px is not None and image.size != (output_px, output_px):
+            box = (0, 0, width / downsample, height / downsample)
+            image = image.resize((output_px, output_px), Image.Resampling.BICUBIC, box=box)
+        return np.asarray(image)
+
+    def thumbnail(self, max_px: int) -> np.ndarray:
+        """The whole slide, its longer side at most ``max_px``: uint8 ``[h, w, 3]``."""
+        raise NotImplementedError
+
+    def _read_level(
+        self, x: int, y: int, width: float, height: float, reduction: float
+    ) -> tuple[Image.Image, float]:
+        """The region at the coarsest stored level not coarser than ``reduction``.
+
+        Returns the image and the downsampling of that level.
+        """
+        raise NotImplementedError
+
+
+class Pyramid(Slide):
+    """A slide that OpenSlide reads, tile by tile."""
+
+    def __init__(self, path: Path) -> None:
+        import openslide
+
+        self.path = path
+        self._damage = openslide.OpenSlideError
+        try:
+            self._slide: openslide.OpenSlide = openslide.OpenSlide(path)
+        except openslide.OpenSlideError as error:
+            raise _damaged(path, error) from error
+        self.size_px = self._slide.dimensions
+        self.um_per_px = _um_per_px(self._slide.properties)
+
+    def close(self) -> None:
+        self._slide.close()
+
+    def thumbnail(self, max_px: int) -> np.ndarray:
+        try:
+            image = self._slide.get_thumbnail((max_px, max_px))
+        except self._damage as error:
+            raise _damaged(self.path, error) from error
+        return np.asarray(_on_white(image))
+
+    def _read_level(
+        self, x: int, y: int, width: float, height: float, reduction: float
+    ) -> tuple[Image.Image, float]:
+        level = self._slide.get_best_level_for_downsample(reduction)
+        downsample = self._slide.level_downsamples[level]
+        size = (math.ceil(width / downsample), math.ceil(height / downsample))
+        try:
+            image = self._slide.read_region((x, y), level, size)
+        except self._damage as error:
+            raise _damaged(self.path, error) from error
+        return _on_white(image), downsample
+
+
+class PlainImage(Slide):
+    """A JPEG, PNG or any other image that Pillow reads; decoded once, whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as image:
+            self.size_px = image.size
+
+    def close(self) -> None:
+        self.__dict__.pop("_image", None)
+
+    def thumbnail(self, max_px: int) -> np.ndarray:
+        if "_image" in self.__dict__:
+            image = self._image.copy()
+            image.thumbnail((max_px, max_px))
+        else:
+            image = self._open()
+            try:
+                image.thumbnail((max_px, max_px))
+            except (OSError, SyntaxError, ValueError) as error:
+                raise _damaged(self.path, error) from error
+        return np.asarray(_on_white(image))
+
+    @cached_property
+    def _image(self) -> Image.Image:
+        image = self._open()
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise _damaged(self.path, error) from error
+        return _on_white(image)
+
+    def _open(self) -> Image.Image:
+        try:
+            if self.path.suffix == ".gz":
+                return Image.open(io.BytesIO(gzip.decompress(self.path.read_bytes())))
+            return Image.open(self.path)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise _damaged(self.path, error) from error
+        except Image.DecompressionBombError as error:
+            raise UserError(
+                f"{self.path} has more than {LARGEST_PLAIN_IMAGE_PX:.0e} pixels, too many for a "
+                "plain image; convert it to a tiled pyramidal TIFF."
+            ) from error
+        except Image.UnidentifiedImageError as error:
+            raise UserError(
+                f"{self.path} is no image that OpenSlide or Pillow can read; check that the "
+                "download is complete and that the sample sheet names the right file."
+            ) from error
+
+    def _read_level(
+        self, x: int, y: int, width: float, height: float, reduction: float
+    ) -> tuple[Image.Image, float]:
+        columns, rows = math.ceil(width), math.ceil(height)
+        box = (x, y, x + columns, y + rows)
+        if self.contains(x, y, columns, rows):
+            return self._image.crop(box), 1.0
+        inside = (
+            max(x, 0),
+            max(y, 0),
+            min(box[2], self.size_px[0]),
+            min(box[3], self.size_px[1]),
+        )
+        region = Image.new("RGB", (columns, rows), WHITE)
+        if inside[0] < inside[2] and inside[1] < inside[3]:
+            region.paste(self._image.crop(inside), (inside[0] - x, inside[1] - y))
+        return region, 1.0
+
+
+def open_slide(path: str | os.PathLike) -> Slide:
+    """Open a slide; use it in a ``with`` block.
+
+    Raises:
+        UserError: the file is missing, damaged, no image, or a plain image of more than
+            ``LARGEST_PLAIN_IMAGE_PX`` pixels. A JPEG or PNG cut short is found when it is
+            first read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"The slide {path} does not exist; check the image column of the sheet.")
+    if path.suffix != ".gz":
+        import openslide
+
+        if openslide.OpenSlide.detect_format(path) is not None:
+            return Pyramid(path)
+    return PlainImage(path)
+
+
+def _um_per_px(properties: "openslide._PropertyMap") -> float | None:
+    try:
+        um_per_px = (
+            float(properties["openslide.mpp-x"]) + float(properties["openslide.mpp-y"])
+        ) / 2
+    except (KeyError, ValueError):
+        return None
+    smallest, largest = PLAUSIBLE_UM_PER_PX
+    return um_per_px if smallest <= um_per_px <= largest else None
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, WHITE)
+        white.paste(image, mask=image.getchannel("A"))
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"The slide {path} is damaged or cut short ({error}); fetch it again.")

@@ -1,0 +1,103 @@
+"""Agreement of clusters with regions."""
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from reg2st.evaluation.regions import region_agreement, section_agreements
+from reg2st.sections.section_file import write_section
+from reg2st.sections.targets import log_expression
+
+
+@pytest.fixture
+def regions():
+    """Labels of 150 spots in three regions and expression that follows them."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1, 2], 50)
+    expression = 3 * np.eye(3)[codes] @ rng.normal(size=(3, 40)) + rng.normal(size=(150, 40))
+    return expression, np.array(["tumour", "stroma", "fat"], dtype=object)[codes]
+
+
+def test_regions_that_expression_follows_are_found(regions):
+    agreement = region_agreement(*regions)
+    assert agreement.ari > 0.95
+    assert agreement.nmi > 0.95
+    assert (agreement.n_regions, agreement.n_labelled, agreement.n_unlabelled) == (3, 150, 0)
+    assert agreement == region_agreement(*regions)
+
+
+def test_shuffled_labels_agree_by_chance_only(regions):
+    expression, labels = regions
+    shuffled = np.random.default_rng(1).permutation(labels)
+    assert abs(region_agreement(expression, shuffled).ari) < 0.05
+
+
+def test_spots_without_a_region_are_left_out_and_counted(regions):
+    expression, labels = regions
+    labels[:8] = [None, np.nan, "", "undetermined"] * 2
+    noisy = expression.copy()
+    noisy[:8] += 100
+    agreement = region_agreement(noisy, labels)
+    assert (agreement.n_regions, agreement.n_labelled, agreement.n_unlabelled) == (3, 142, 8)
+    without_them = region_agreement(expression[8:], labels[8:])
+    assert (agreement.ari, agreement.nmi) == (without_them.ari, without_them.nmi)
+
+
+def test_one_region_or_no_prediction_has_no_agreement(regions):
+    expression, labels = regions
+    for agreement in (
+        region_agreement(expression, np.full(150, "tumour")),
+        region_agreement(np.full_like(expression, np.nan), labels),
+        region_agreement(expression, np.full(150, "")),
+    ):
+        assert np.isnan([agreement.ari, agreement.nmi]).all()
+
+
+def test_a_constant_prediction_agrees_with_nothing(regions):
+    expression, labels = regions
+    agreement = region_agreement(np.ones_like(expression), labels)
+    assert (agreement.ari, agreement.nmi) == (0, 0)
+
+
+def test_every_run_of_a_section_stands_beside_the_observed_expression(tmp_path, regions):
+    expression, labels = regions
+    counts = np.random.default_rng(0).poisson(np.exp(1 + 0.3 * expression)).astype(np.float32)
+    genes = [f"G{number}" for number in range(counts.shape[1])]
+    spots = [f"{number}x0" for number in range(len(labels))]
+    section = anndata.AnnData(
+        X=scipy.sparse.csr_matrix(counts),
+        obs=pd.DataFrame(
+            {"array_col": np.arange(len(labels)), "array_row": 0, "label": labels}, index=spots
+        ),
+        var=pd.DataFrame(index=genes),
+        obsm={"spatial": np.zeros((len(labels), 2))},
+    )
+    section.uns["spatial"] = {
+        "B1": {
+            "images": {"hires": np.zeros((2, 2, 3), dtype=np.uint8)},
+            "scalefactors": {"tissue_hires_scalef": 1.0, "spot_diameter_fullres": 1.0},
+            "metadata": {"source_image_path": "slide.tif"},
+        }
+    }
+    section.uns["section"] = {"dataset": "her2st", "patient": "B", "name": "B1", "dropped": {}}
+    write_section(section, tmp_path / "B1.h5ad")
+    panel = genes[:30]
+    both = anndata.AnnData(
+        X=np.concatenate([np.zeros((3, 30)), expression[:, :30]]).astype(np.float32),
+        obs=pd.DataFrame({"section": ["B2"] * 3 + ["B1"] * len(labels)}).set_axis(
+            [f"spot{number}" for number in range(len(labels) + 3)]
+        ),
+        var=pd.DataFrame(index=panel),
+    )
+    both.write_h5ad(tmp_path / "predictions.h5ad")
+    key = {"dataset": "her2st", "split": "patient_out", "fold": "B", "method": "ridge"}
+    key |= {"variant": "full", "preset": "published"}
+    runs = [{**key, "seed": seed} for seed in (0, 1)]
+    rows = section_agreements(tmp_path / "B1.h5ad", runs, [tmp_path / "predictions.h5ad"] * 2)
+    assert rows["method"].tolist() == ["observed", "ridge", "ridge"]
+    assert set(rows["fold"]) == {"B"}
+    assert set(rows["section"]) == {"B1"}
+    assert rows["ari"].tolist()[1:] == [region_agreement(expression[:, :30], labels).ari] * 2
+    assert rows["ari"].iloc[0] == region_agreement(log_expression(counts[:, :30]), labels).ari

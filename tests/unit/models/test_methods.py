@@ -1,0 +1,114 @@
+"""What every method of the registry keeps to."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reg2st.features.graphs import nearest_neighbours
+from reg2st.models.interface import Network, SectionTensors, Sizes
+from reg2st.models.registry import METHODS, method, parse_settings
+from reg2st.sections.targets import log_expression
+from reg2st.training.loop import train_network
+
+GENES, FEATURES = 11, 24
+RADIUS = {None: None, "nearest_4": None, "nearest_4_within_2": 2, "nearest_8_within_1_5": 1.5}
+SCATTERED = [[1, 1], [1, 2], [7, 3], [63, 0], [2, 2], [2, 1]]
+GRID = [[x, y] for x in range(5) for y in range(6)]
+QUICKER = {"hist2st": {"zinb_weight": 0.25, "dropout": 0.1}, "histogene": {"learning_rate": 1e-3}}
+
+
+def settings_of(name):
+    overrides = QUICKER.get(name, {})
+    if "epochs" in method(name).Settings.model_fields:
+        overrides = {**overrides, "epochs": 4}
+    return parse_settings(name, "quick", overrides)
+
+
+def a_section(name, array_xy, seed=0):
+    """A section with everything that some method reads; brightness decides the counts."""
+    random = np.random.default_rng(seed)
+    n = len(array_xy)
+    brightness = random.uniform(0.2, 1, size=n)
+    patches = random.integers(0, 256, (n, 224, 224, 3)) * brightness[:, None, None, None]
+    counts = random.poisson(np.outer(brightness, np.arange(1, GENES + 1)) * 3).astype(np.float32)
+    graph = method(name).inputs(settings_of(name)).graph
+    return SectionTensors(
+        f"S{seed}",
+        "P1",
+        torch.tensor(array_xy),
+        mean_grey=torch.from_numpy(255 * brightness).float(),
+        embedding=torch.from_numpy(random.normal(brightness[:, None], 1, (n, FEATURES))).float(),
+        patches=torch.from_numpy(patches.astype(np.uint8)),
+        edge_index=torch.from_numpy(nearest_neighbours(array_xy, 4, radius=RADIUS[graph])),
+        counts=torch.from_numpy(counts),
+        expression=torch.from_numpy(log_expression(counts)),
+    )
+
+
+def fitted(name, seed=0):
+    sections = [a_section(name, GRID, seed=1), a_section(name, GRID, seed=2)]
+    torch.manual_seed(seed)
+    model = method(name)(settings_of(name), Sizes(genes=GENES, features=FEATURES))
+    if isinstance(model, Network):
+        history = train_network(model, sections, seed=seed)
+    else:
+        model.fit(sections)
+        history = []
+    return model.eval(), history
+
+
+@pytest.fixture(scope="module", params=sorted(METHODS))
+def trained(request):
+    """Each method's name, with a model fitted to two small sections."""
+    return request.param, *fitted(request.param)
+
+
+@torch.no_grad()
+def test_another_order_of_the_spots_gives_the_same_predictions(trained):
+    name, model, _ = trained
+    section = a_section(name, SCATTERED).without_targets()
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    reordered = dataclasses.replace(
+        section,
+        **{
+            part: getattr(section, part)[order]
+            for part in ("array_xy", "mean_grey", "embedding", "patches")
+        },
+        edge_index=torch.argsort(order)[section.edge_index],
+    )
+    prediction = model(section)
+    torch.testing.assert_close(model(reordered), prediction[order], rtol=1e-4, atol=1e-5)
+    if name != "train_mean":
+        assert not torch.allclose(prediction[order], prediction, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "array_xy", [[[5, 5]], [[5, 5], [5, 6]], [[5, 5], [5, 6], [60, 60]]], ids=len
+)
+@torch.no_grad()
+def test_few_or_isolated_spots(trained, array_xy):
+    name, model, _ = trained
+    prediction = model(a_section(name, array_xy).without_targets())
+    assert prediction.shape == (len(array_xy), GENES)
+    assert prediction.isfinite().all()
+
+
+def test_a_seed_fixes_the_model(trained):
+    name, model, _ = trained
+    again, _ = fitted(name)
+    for parameter, value in again.state_dict().items():
+        assert torch.equal(model.state_dict()[parameter], value), parameter
+    if isinstance(model, Network):
+        other, _ = fitted(name, seed=1)
+        assert any(
+            not torch.equal(model.state_dict()[parameter], value)
+            for parameter, value in other.state_dict().items()
+        )
+
+
+def test_training_lowers_the_loss(trained):
+    _, model, history = trained
+    if isinstance(model, Network):
+        assert history[-1]["loss_total"] < history[0]["loss_total"]

@@ -1,0 +1,430 @@
+"""Tables: the numbers they show, their order, and the formats they are written in."""
+
+import json
+from html import unescape
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reg2st.evaluation.aggregate import summarise
+from reg2st.evaluation.statistics import compare
+from reg2st.report.labels import in_fixed_order, method_label
+from reg2st.report.tables.comparison import comparison
+from reg2st.report.tables.cost import cost_table, read_run_records
+from reg2st.report.tables.experiment_tables import ablation, sensitivity
+from reg2st.report.tables.gene_table import gene_table
+from reg2st.report.tables.region_table import region_table
+from reg2st.report.tables.section_table import section_table
+from reg2st.report.tables.significance import significance
+from reg2st.report.writers import (
+    Table,
+    as_html,
+    as_latex,
+    as_markdown,
+    as_text,
+    number,
+    signed,
+    write_table,
+)
+
+SECTIONS = {"A1": "A", "A2": "A", "B1": "B", "C1": "C"}
+GENES = ["G0", "G1", "G2", "G3", "G4", "G5"]
+
+
+def scores_of(
+    methods=("reg2st", "train_mean", "ridge"),
+    variants=("full",),
+    dataset="her2st",
+    splits=("patient_out", "section_out"),
+    preset="published",
+    seeds=(0,),
+):
+    """Tidy scores with a PCC that is known for each method, section and gene."""
+    levels = {"train_mean": np.nan, "ridge": 0.1, "reg2st": 0.2}
+    index = pd.MultiIndex.from_product(
+        [splits, methods, variants, seeds, SECTIONS, range(len(GENES))],
+        names=["split", "method", "variant", "seed", "section", "gene"],
+    )
+    scores = index.to_frame(index=False)
+    section = scores["section"].map(list(SECTIONS).index)
+    pcc = scores["method"].map(levels) + 0.01 * scores["gene"] + 0.005 * section
+    pcc -= 0.05 * (scores["split"] == "patient_out")
+    pcc -= 0.01 * scores["variant"].map(list(variants).index)
+    pcc += 0.001 * scores["seed"]
+    pcc[(scores["gene"] == 0) & (scores["section"] == "B1")] = np.nan
+    return scores.assign(
+        dataset=dataset,
+        preset=preset,
+        fold=scores["section"],
+        patient=scores["section"].map(SECTIONS),
+        pcc=pcc,
+        spearman=pcc,
+        mse=0.25,
+        n_spots=200,
+        n_expressing=10 * (1 + scores["gene"]),
+        mean_expression=0.1 * scores["gene"],
+        gene=[GENES[number] for number in scores["gene"]],
+    )
+
+
+@pytest.fixture
+def published():
+    return pd.DataFrame(
+        {
+            "dataset": ["her2st", "her2st", "cscc"],
+            "method": ["Reg2ST", "HGGEP", "Reg2ST"],
+            "source": ["reg2st_paper", "hggep_released_arrays", "reg2st_paper"],
+            "mean_pcc": [0.1741, 0.1943, 0.2021],
+            "median_pcc": [0.1616, 0.1855, 0.1911],
+        }
+    )
+
+
+@pytest.fixture
+def limits():
+    return pd.DataFrame(
+        {
+            "dataset": "her2st",
+            "split": ["section_out", "section_out", "patient_out"],
+            "limit": ["noiseless_means", "split_half", "split_half"],
+            "mean_pcc": [0.5, 0.6, 0.6],
+            "definition": ["PCC with the truth", "halves of the counts", "halves of the counts"],
+        }
+    )
+
+
+def test_comparison_orders_splits_and_methods(published, limits):
+    table = comparison(scores_of(), published=published, limits=limits)
+    assert table.shown["Split"].tolist()[0] == "section out"
+    assert table.shown["Method"].tolist() == [
+        "Training mean",
+        "Ridge",
+        "HGGEP, published (HGGEP's released arrays)",
+        "Reg2ST",
+        "Reg2ST, published (Reg2ST paper)",
+        "Limit: noiseless means",
+        "Limit: split half",
+        "Training mean",
+        "Ridge",
+        "Reg2ST",
+        "Limit: split half",
+    ]
+
+
+def test_comparison_shows_what_summarise_gives(published, limits):
+    scores = scores_of(seeds=(0, 1))
+    table = comparison(scores, published=published, limits=limits)
+    summary = summarise(scores)
+    expected = summary.query("split == 'section_out' and method == 'reg2st'").iloc[0]
+    row = table.shown[table.shown["Method"] == "Reg2ST"].iloc[0]
+    assert row["Mean PCC"] == f"{expected.mean_pcc:.3f}"
+    assert row["Median PCC"] == f"{expected.median_pcc:.3f}"
+    assert row["95 % over patients"] == (
+        f"{expected.patient_low:.3f} to {expected.patient_high:.3f}"
+    )
+    assert row["Share of limit"] == f"{100 * expected.mean_pcc / 0.5:.0f} %"
+    assert row["Undefined"] == "1 / 24"
+    assert row["Sections / patients / genes / seeds"] == "4 / 3 / 6 / 2"
+    raw = table.values[table.values["kind"] == "method"].iloc[2]
+    assert raw["mean_pcc"] == pytest.approx(expected.mean_pcc)
+    assert raw["runs"] == "runs/her2st/section_out/reg2st/full"
+
+
+def test_methods_without_pcc_have_a_dash_and_their_error():
+    table = comparison(scores_of())
+    row = table.shown[table.shown["Method"] == "Training mean"].iloc[0]
+    assert (row["Mean PCC"], row["MSE"], row["Undefined"]) == ("–", "0.250", "24 / 24")
+    assert "Share of limit" not in table.shown
+
+
+def test_comparison_leaves_variants_out_unless_wanted():
+    scores = scores_of(variants=("full", "without_positions"))
+    assert "without positions" not in as_text(comparison(scores))
+    wanted = comparison(scores, variants=("full", "without_positions"))
+    assert "Reg2ST, without positions" in as_text(wanted)
+
+
+def test_reduced_settings_are_marked_and_explained():
+    table = comparison(scores_of(preset="quick"))
+    assert "Reg2ST (quick)" in table.shown["Method"].tolist()
+    assert any("(quick)" in note and "demonstration" in note for note in table.notes)
+    assert not any("demonstration" in note for note in comparison(scores_of()).notes)
+
+
+def test_published_rows_of_other_datasets_stay_away(published):
+    table = comparison(scores_of(dataset="mine"), published=published)
+    assert set(table.values["kind"]) == {"method"}
+
+
+def test_several_datasets_stay_apart(published):
+    scores = pd.concat([scores_of(), scores_of(dataset="cscc")])
+    table = comparison(scores, published=published)
+    assert table.values["dataset"].unique().tolist() == ["her2st", "cscc"]
+    cscc = table.values[table.values["dataset"] == "cscc"]
+    assert cscc[cscc["kind"] == "published"]["mean_pcc"].tolist() == [0.2021]
+
+
+def test_ablation_tells_the_change_and_the_published_bars(limits):
+    variants = ("full", "without_phikon", "without_contrastive")
+    published = pd.DataFrame(
+        {
+            "dataset": "her2st",
+            "method": "reg2st",
+            "variant": variants,
+            "mean_pcc": 0.1,
+            "median_pcc": 0.09,
+        }
+    )
+    scores = scores_of(variants=variants)
+    table = ablation(scores, variants=variants[1:], published=published, limits=limits)
+    first = table.shown.head(3)
+    assert first["Variant"].tolist() == ["full", "without phikon", "without contrastive"]
+    assert first["Change"].tolist() == ["+0.000", "-0.010", "-0.020"]
+    assert first["Published mean"].tolist() == ["0.100"] * 3
+    assert table.shown["Published mean"].tolist()[3:] == ["–"] * 3
+    full = table.values.iloc[0]
+    assert full["share"] == pytest.approx(full["mean_pcc"] / 0.5)
+    assert first["Share of limit"].iloc[0] == f"{200 * full['mean_pcc']:.0f} %"
+    assert any("noiseless means or split half" in note for note in table.notes)
+    alone = ablation(scores, variants=variants[1:])
+    assert not {"Share of limit", "Published mean"} & set(alone.shown)
+    assert not any("Published" in note for note in alone.notes)
+
+
+def test_what_was_published_of_one_method_does_not_stand_beside_another():
+    published = pd.DataFrame(
+        {
+            "dataset": "her2st",
+            "method": "reg2st",
+            "variant": ["full"],
+            "mean_pcc": 0.1,
+            "median_pcc": 0.09,
+        }
+    )
+    table = ablation(scores_of(), variants=[], method="ridge", published=published)
+    assert len(table.shown)
+    assert "Published mean" not in table.shown
+
+
+def test_sensitivity_runs_along_the_values():
+    scores = scores_of(variants=("full", "hidden_dim_512", "hidden_dim_128"))
+    published = pd.DataFrame(
+        {
+            "dataset": "her2st",
+            "method": "reg2st",
+            "parameter": "hidden_dim",
+            "value": [128, 512],
+            "mean_pcc": [0.1583, 0.1582],
+            "median_pcc": [0.1465, 0.146],
+        }
+    )
+    curves = {"hidden_dim": {"full": 256, "hidden_dim_512": 512, "hidden_dim_128": 128}}
+    table = sensitivity(scores, curves=curves, published=published)
+    first = table.values[table.values["split"] == "section_out"]
+    assert first["value"].tolist() == [128, 256, 512]
+    assert first["variant"].tolist() == ["hidden_dim_128", "full", "hidden_dim_512"]
+    assert table.shown["Published mean"].tolist() == ["0.158", "–", "0.158", "–", "–", "–"]
+
+
+def test_sections_have_a_column_a_method():
+    limits = pd.DataFrame(
+        {"dataset": "her2st", "section": ["B1"], "limit": "split_half", "mean_pcc": 0.4}
+    )
+    table = section_table(scores_of(), limits=limits)
+    row = table.shown[table.shown["Section"] == "B1"].iloc[1]
+    assert list(table.shown)[5:] == ["Training mean", "Ridge", "Reg2ST", "Limit: split half"]
+    assert row["Reg2ST"] == "0.240 (60 %)"
+    assert row["Training mean"] == "–"
+    assert row["Limit: split half"] == "0.400"
+    mine = table.values.query("section == 'B1' and label == 'Ridge' and split == 'section_out'")
+    assert mine["share"].item() == pytest.approx(mine["mean_pcc"].item() / 0.4)
+    assert mine["runs"].item() == "runs/her2st/section_out/ridge/full/fold-B1/seed-*"
+    assert table.values["runs"].iloc[-1] == "limits/her2st/B1.tsv"
+
+
+def test_genes_are_ranked_from_both_ends():
+    reachable = pd.DataFrame(
+        {"dataset": "her2st", "gene": ["G5", "G1"], "limit": "split_half", "mean_pcc": [0.5, 0.4]}
+    )
+    table = gene_table(scores_of(), count=2, limits=reachable)
+    first = table.shown.head(4)
+    assert first["Gene"].tolist() == ["G5", "G4", "G1", "G0"]
+    assert first["Expressing spots"].tolist() == ["240", "200", "80", "40"]
+    assert first["Of all"].tolist() == ["30 %", "25 %", "10 %", "5 %"]
+    assert first["Limit: split half"].tolist() == ["0.500", "–", "0.400", "–"]
+    assert len(table.values) == 2 * 3 * len(GENES)
+
+
+def test_significance_shows_the_tests():
+    table = significance(compare(scores_of(), "reg2st"))
+    row = table.shown[table.shown["Against"] == "Ridge"].iloc[0]
+    assert row["Difference"] == "+0.100"
+    assert row["Sections"] == "4"
+    assert row["p"] == "0.062"
+    assert table.shown[table.shown["Against"] == "Training mean"].iloc[0]["p"] == "–"
+    raw = table.values[table.values["other_method"] == "ridge"].iloc[0]
+    assert raw["runs"] == "runs/her2st/section_out/reg2st/full"
+    assert raw["other_runs"] == "runs/her2st/section_out/ridge/full"
+
+
+def test_regions_average_seeds():
+    rows = [("ridge", 0, 0.2), ("ridge", 1, 0.4), ("observed", 0, 0.5)]
+    agreements = pd.DataFrame(rows, columns=["method", "seed", "ari"]).assign(
+        dataset="her2st",
+        split="patient_out",
+        fold="B",
+        section="B1",
+        patient="B",
+        variant="full",
+        preset="published",
+        nmi=0.3,
+        n_labelled=100,
+        n_regions=4,
+    )
+    table = region_table(agreements)
+    assert table.shown["Method"].tolist() == ["Observed", "Ridge"]
+    assert table.shown["ARI"].tolist() == ["0.500", "0.300"]
+    assert table.values["runs"].tolist() == [
+        "sections/her2st/B1.h5ad",
+        "runs/her2st/patient_out/ridge/full/fold-B/seed-*",
+    ]
+
+
+def run_record(folder, method, seconds, **changes):
+    record = {
+        "dataset": "her2st",
+        "split": "section_out",
+        "method": method,
+        "variant": "full",
+        "preset": "published",
+        "seed": 0,
+        "fold": "B1",
+        "settings": {"epochs": 400},
+        "parameters": 9_351_000,
+        "device": "cpu",
+        "threads": 2,
+        "seconds_training": seconds,
+        "seconds_an_epoch": seconds / 400,
+        "peak_memory_bytes": 2**30,
+        "peak_device_memory_bytes": 0,
+        "training_spots": 1000,
+    }
+    path = folder / method / f"{seconds}" / "run.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record | changes))
+    return path
+
+
+def test_cost_is_the_median_over_runs(tmp_path):
+    paths = [run_record(tmp_path, "reg2st", seconds) for seconds in (100, 200, 600)]
+    control = {"settings": {}, "parameters": 0, "seconds_an_epoch": None}
+    paths.append(run_record(tmp_path, "ridge", 1.5, **control))
+    table = cost_table(read_run_records(paths))
+    ridge, reg2st = table.shown.to_dict("records")
+    assert reg2st["Parameters"] == "9.351 M"
+    assert (reg2st["Seconds a run"], reg2st["Slowest run, s"]) == ("200", "600")
+    assert reg2st["Seconds an epoch"] == "0.500"
+    assert reg2st["Peak memory, GiB"] == "1.00"
+    assert reg2st["Peak device memory, GiB"] == "–"
+    assert reg2st["Runs"] == "3"
+    assert (ridge["Parameters"], ridge["Epochs"], ridge["Seconds a run"]) == ("–", "–", "1.5")
+    runs = "runs/her2st/section_out/{}/full/fold-B1/seed-0"
+    assert table.values["runs"].tolist() == [runs.format(path.parts[-3]) for path in paths]
+
+
+@pytest.fixture
+def awkward():
+    text = "50 % of a_b & c | d <e> #1 {x} ~ ^ $ \\"
+    shown = pd.DataFrame({"Name_1": [text], "n": ["1.000"]})
+    values = pd.DataFrame({"name": [text], "n": [1 / 3]})
+    return Table("awkward", "Title & 100 %", values, shown, ("Note_1 <b>",))
+
+
+def test_latex_is_escaped(awkward):
+    latex = as_latex(awkward)
+    for escaped in (r"50 \% of a\_b \& c", r"\#1 \{x\}", r"Name\_1", r"Title \& 100 \%"):
+        assert escaped in latex
+    assert r"Note\_1 \textless{}b\textgreater{}" in latex
+    assert r"\toprule" in latex
+    assert r"\bottomrule" in latex
+
+
+def test_markdown_keeps_pipes_inside_cells(awkward):
+    row = as_markdown(awkward).splitlines()[4]
+    assert row.replace("\\|", "").count("|") == 3
+
+
+def test_html_is_escaped(awkward):
+    page = as_html(awkward)
+    assert "&lt;e&gt;" in page
+    assert "Note_1 &lt;b&gt;" in page
+    assert "<e>" not in page
+
+
+def test_written_files(tmp_path, awkward):
+    paths = [tmp_path / f"table.{suffix}" for suffix in ("tsv", "md", "tex")]
+    write_table(awkward, *paths, tmp_path / "table.html")
+    tsv, markdown, latex = (path.read_text() for path in paths)
+    assert pd.read_csv(paths[0], sep="\t")["n"].tolist() == pytest.approx([1 / 3], rel=1e-5)
+    assert tsv.startswith("name\tn\n")
+    assert markdown == as_markdown(awkward)
+    assert latex == as_latex(awkward)
+    assert (tmp_path / "table.html").read_text() == as_html(awkward)
+
+
+def test_all_formats_hold_the_same_rows(published, limits):
+    table = comparison(scores_of(), published=published, limits=limits)
+    rows = [[cell for cell in row if cell] for row in table.shown.to_numpy().tolist()]
+    pages = {
+        "markdown": [line for line in as_markdown(table).splitlines() if line.startswith("|")][2:],
+        "latex": as_latex(table).split("\\midrule")[1].split("\\bottomrule")[0].split("\\\\")[:-1],
+        "html": as_html(table).split("<tbody>")[1].split("</tr>")[:-1],
+    }
+    for name, lines in pages.items():
+        assert len(lines) == len(rows), name
+        for line, cells in zip(lines, rows, strict=True):
+            plain = unescape(line).replace("\\%", "%")
+            assert all(cell in plain for cell in cells), (name, line)
+    means = table.values["mean_pcc"].map(number)
+    assert table.shown["Mean PCC"].tolist() == means.tolist()
+
+
+def test_terminal_shows_brief_columns_only():
+    table = comparison(scores_of())
+    text = as_text(table)
+    assert "Mean PCC" in text
+    assert "MSE" not in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "with_sign"),
+    [
+        (0.17449, "0.174", "+0.174"),
+        (-0.0004, "0.000", "+0.000"),
+        (-0.0306, "-0.031", "-0.031"),
+        (np.nan, "–", "–"),
+    ],
+)
+def test_numbers(value, shown, with_sign):
+    assert number(value) == shown
+    assert signed(value) == with_sign
+
+
+def test_unknown_methods_follow_by_name():
+    table = pd.DataFrame({"method": ["zeta", "reg2st", "alpha", "ridge"], "variant": "full"})
+    assert in_fixed_order(table)["method"].tolist() == ["ridge", "reg2st", "alpha", "zeta"]
+    assert method_label("my_method", "no_graph", "quick") == "my method, no graph (quick)"
+
+
+def test_published_arrays_give_the_published_numbers(root):
+    """The table's Reg2ST row over the released arrays is the paper's, to four digits."""
+    from reg2st.evaluation.published import published_pcc, published_scores
+
+    folder = root / "resources/published"
+    for dataset, expected in {"her2st": (0.1741, 0.1616), "cscc": (0.2021, 0.1911)}.items():
+        sections = published_pcc(folder, dataset, "reg2st").index
+        scores = published_scores(folder, dataset, "reg2st", {name: name[:2] for name in sections})
+        row = comparison(scores).values.iloc[0]
+        assert (round(row["mean_pcc"], 4), round(row["median_pcc"], 4)) == expected

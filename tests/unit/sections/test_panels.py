@@ -1,0 +1,66 @@
+"""Gene panels: the published recipe on the real matrices, and files that are wrong."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from reg2st.base.errors import UserError
+from reg2st.sections.panels import Recipe, SectionCounts, apply_recipe, read_panel, write_panel
+from reg2st.sections.readers.st import read_counts
+from reg2st.study.sheets import read_sheet
+
+
+def test_the_recipe_gives_the_published_785_genes(root, shared):
+    sheet = read_sheet(root / "config" / "sections" / "her2st.tsv")
+    sections = []
+    for row in sheet.itertuples():
+        counts = read_counts(shared / "data" / "her2st" / row.counts)
+        sections.append(SectionCounts(row.section, counts.matrix, counts.genes))
+    unused = {"A1", "H1", "H2", "H3"}
+    panel = apply_recipe(
+        Recipe(),
+        reference=sections[0],
+        present_in=sections,
+        expressed_in=[section for section in sections if section.section not in unused],
+    )
+    published = read_panel(root / "resources" / "panels" / "her2st_785.txt")
+    assert len(published) == 785
+    assert set(panel) == set(published)
+    assert panel == sorted(panel)
+
+
+def simulated(section: str, genes: list[str], seed: int) -> SectionCounts:
+    rng = np.random.default_rng(seed)
+    rates = rng.gamma(1.0, 2.0, size=(1, len(genes))) * rng.gamma(1.0, 1.0, size=(80, 1))
+    return SectionCounts(section, sparse.csr_matrix(rng.poisson(rates)), genes)
+
+
+def test_genes_must_be_in_every_section():
+    genes = [f"gene{index}" for index in range(200)]
+    first, second = simulated("A", genes, 0), simulated("B", genes[50:], 1)
+    panel = apply_recipe(Recipe(150, 1), first, [first, second], [first, second])
+    assert panel
+    assert set(panel) <= set(genes[50:])
+
+
+def test_a_recipe_that_leaves_no_gene_says_so():
+    section = simulated("A", [f"gene{index}" for index in range(200)], 0)
+    with pytest.raises(UserError, match="lower `min_spots`"):
+        apply_recipe(Recipe(100, 10_000), section, [section], [section])
+
+
+def test_a_panel_is_written_with_its_provenance(tmp_path):
+    write_panel(tmp_path / "panel.txt", ["ACTB", "GAPDH"], {"chosen": "by hand"})
+    assert read_panel(tmp_path / "panel.txt") == ["ACTB", "GAPDH"]
+    assert '"genes": 2' in (tmp_path / "panel.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "does not exist"), ("\n", "lists no gene"), ("ACTB\nACTB\n", "line 2: gene 'ACTB'")],
+)
+def test_a_wrong_panel_is_one_sentence(tmp_path, content, sentence):
+    if content is not None:
+        (tmp_path / "panel.txt").write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        read_panel(tmp_path / "panel.txt")
