@@ -1,28 +1,31 @@
-# make demo: set up and run the embedded default without its experiments. make test: set up and
-# run the tests.
+# `make help` lists the targets.
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: help setup demo test test-cluster test-faults doctor estimate lint clean
+.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression doctor estimate reference lint clean
 
 help:
-	@echo "make demo    set up and run the workflow on simulated sections, without experiments"
-	@echo "make test    set up and run the tests"
-	@echo "make test-cluster  test the Slurm profile on a real Slurm (root and apt-get needed)"
-	@echo "make test-faults   test kills and other faults more often than make test does"
-	@echo "make doctor  check this machine"
-	@echo "make estimate CONFIG=config/demo.yaml  tell what a study will cost, without running it"
-	@echo "make lint    check style and workflow"
-	@echo "make clean   remove everything computed (results, logs), keep downloads"
+	@echo "make demo             set up and compare the methods on simulated sections"
+	@echo "make test             set up and run the tests"
+	@echo "make test-catalog     run the small study of the workflow catalog, in .test"
+	@echo "make test-cluster     test the Slurm profile on a real Slurm (needs root and apt-get)"
+	@echo "make test-faults      test many kills, full disks and other faults"
+	@echo "make test-faults-short  test one fault of each kind in a few minutes"
+	@echo "make test-regression  compare the scores of whole studies with stored ones"
+	@echo "make doctor           check this machine; CONFIG names one config file or several"
+	@echo "make estimate CONFIG=config/demo.yaml  estimate the cost of a study without running it"
+	@echo "make reference        write the config's schema and key tables from its classes"
+	@echo "make lint             check style and workflow"
+	@echo "make clean            remove results and logs, keep downloads"
 
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+		|| { echo "Python 3.11 or newer is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
@@ -32,22 +35,35 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(SNAKEMAKE) results/demo/comparison.html --cores all --configfile config/demo.yaml
+	$(SNAKEMAKE) comparison --cores all --configfile config/demo.yaml \
+		--report results/demo/report.html --report-after-run --logger oneline
 
 test: $(VENV)/.installed-test
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+test-catalog: $(VENV)/.installed
+	$(SNAKEMAKE) --directory .test --cores 2 --logger oneline
 
 test-cluster: $(VENV)/.installed-test
 	REG2ST_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster
 
 test-faults: $(VENV)/.installed-test
-	REG2ST_TEST_FAULTS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal tests/faults
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m faults tests/faults
+
+test-faults-short: $(VENV)/.installed-test
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "faults and not long" tests/faults
+
+test-regression: $(VENV)/.installed-test
+	REG2ST_TEST_REGRESSION=1 $(BIN)/pytest tests/regression
 
 doctor: $(VENV)/.installed
-	$(BIN)/python -m reg2st.tools.doctor --configfile $(CONFIG)
+	@$(BIN)/python -m reg2st.tools.doctor --configfile $(CONFIG)
 
 estimate: $(VENV)/.installed
-	@$(BIN)/python scripts/estimate.py --configfile $(CONFIG)
+	@$(BIN)/python -m reg2st.tools.estimate --configfile $(CONFIG)
+
+reference: $(VENV)/.installed
+	$(BIN)/python -m reg2st.study.config_reference
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

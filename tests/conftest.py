@@ -1,8 +1,9 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share, and what a run of the tests says of those it left out."""
 
 import copy
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,30 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("REG2ST_SHARED", ROOT.parent / "shared"))
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out tests on real sections where there are none."""
+    if not SHARED.is_dir():
+        left_out = [item for item in items if "shared" in item.fixturenames]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say in one line what was skipped and left out, and why."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    sentences = []
+    if reasons:
+        listed = "; ".join(f"{reason} ({number})" for reason, number in reasons.most_common())
+        sentences.append(f"Skipped {reasons.total()} tests: {listed}.")
+    if not SHARED.is_dir():
+        sentences.append(f"Tests on real sections were left out: there is no {SHARED}.")
+    if sentences:
+        terminalreporter.write_line(" ".join(sentences))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
@@ -24,9 +49,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real sections and golden vectors, which is not part of the project."""
-    if not SHARED.is_dir():
-        pytest.skip(f"needs the real data in {SHARED}; set REG2ST_SHARED")
+    """The folder of real sections, which is not part of the project."""
     return SHARED
 
 
@@ -35,28 +58,41 @@ def new_study(root):
     """Make a study in a folder, empty or as a copy of an existing one."""
 
     def make(folder: Path, existing: Study | None = None) -> Study:
-        if existing is not None:
-            shutil.copytree(existing.folder, folder, symlinks=True)
-        return Study(root, folder, copy.deepcopy(TINY))
+        if existing is None:
+            return Study(root, folder, copy.deepcopy(TINY))
+        shutil.copytree(existing.folder, folder, symlinks=True)
+        return Study(root, folder, copy.deepcopy(existing.config))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def finished(new_study, tmp_path_factory, worker_id):
-    """A study that ran to its end on two cores: one for all test processes, not to be changed."""
+def run_once(root, tmp_path_factory, worker_id):
+    """Run a study to its end on two cores: one for all test processes, not to be changed."""
     own = tmp_path_factory.getbasetemp()
-    folder = (own if worker_id == "master" else own.parent) / "finished"
-    study = new_study(folder)
-    output = folder.with_suffix(".log")
-    with FileLock(folder.with_suffix(".lock")):
-        if not output.exists():
-            folder.mkdir(exist_ok=True)
-            done = study.run(cores=2)
-            assert done.returncode == 0, done.stdout + done.stderr
-            output.write_text(done.stdout)
-    study.output = output.read_text()
-    return study
+
+    def run(name: str, config: dict) -> Study:
+        folder = (own if worker_id == "master" else own.parent) / name
+        study = Study(root, folder, copy.deepcopy(config))
+        output = folder.with_suffix(".log")
+        with FileLock(folder.with_suffix(".lock")):
+            if not output.exists():
+                folder.mkdir(exist_ok=True)
+                done = study.run(
+                    "--report", "results/tiny/report.html", "--report-after-run", cores=2
+                )
+                assert done.returncode == 0, done.stdout + done.stderr
+                output.write_text(done.stdout)
+        study.output = output.read_text()
+        return study
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(run_once):
+    """The tiny study, finished."""
+    return run_once("finished", TINY)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""Running the real workflow in a folder of its own."""
+"""Run the real workflow in a separate folder."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -26,8 +27,18 @@ TINY = {
         },
     },
     "ablation": {"variants": ["without_contrastive"], "splits": ["patient_out"]},
-    "sensitivity": {"curves": {"hidden_dim": {"full": 64, "wide": 128}}, "splits": ["patient_out"]},
+    "sensitivity": {"curves": {"hidden": ["full", "wide"]}, "splits": ["patient_out"]},
 }
+
+
+def smallest() -> dict:
+    """The tiny study with one section to train on, one to test on, and no experiment."""
+    config = copy.deepcopy(TINY)
+    del config["ablation"], config["sensitivity"], config["methods"]["reg2st"]["variants"]
+    dataset = config["datasets"]["simulated"]
+    dataset["source"]["simulation"]["sections_per_patient"] = 1
+    dataset["folds"] = {"section_out": ["A1"]}
+    return {**config, "splits": ["section_out"]}
 
 
 @dataclass

@@ -8,7 +8,7 @@ import slurm as cluster
 def slurm_installed():
     """Slurm, installed if need be; only where that was asked for."""
     if os.environ.get("REG2ST_TEST_CLUSTER") != "1":
-        pytest.skip("installs Slurm and starts its daemons as root: make test-cluster")
+        pytest.skip("needs Slurm, which `make test-cluster` installs as root")
     if (reason := cluster.missing()) is not None:
         pytest.fail(reason)
 

@@ -1,4 +1,4 @@
-"""A real one-node Slurm with accounting and two pretend GPUs, in a folder of its own.
+"""A real one-node Slurm with accounting and two simulated GPUs, in a separate folder.
 
 All of it (configuration, keys, sockets, database, state, logs) is in that folder, found by commands
 through ``SLURM_CONF``; the daemons are children of this process and die with it.
@@ -285,7 +285,7 @@ class Slurm:
         return done
 
     def jobs(self) -> list[Job]:
-        """All jobs that were ever handed in, from the accounting database, in order."""
+        """All jobs ever submitted, from the accounting database, in order."""
         fields = "JobIDRaw,State,Comment,Account,Partition,ReqTRES,TimelimitRaw,Start,End"
         listed = self.run(
             *("sacct", "--allocations", "--parsable2", "--noheader", "--allusers"),

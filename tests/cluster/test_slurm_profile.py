@@ -29,7 +29,7 @@ SITE_FACTS = {
     "#   embed_patches: &gpu": "  embed_patches: &gpu",
     "#     slurm_partition: gpu": "    slurm_partition: gpu",
     "#     constraint: a100": "    constraint: a100",
-    "#   train_model: *gpu": "  train_model: *gpu",
+    "#   train_network: *gpu": "  train_network: *gpu",
 }
 
 # What a small machine without a network file system need not wait for.
@@ -104,7 +104,7 @@ def wait_for(what: str, find: Callable[[], Found], folder: Path, seconds: float 
 
 
 def fold(job: cluster.Job) -> str:
-    return job.wildcards.split("_")[-2]
+    return job.wildcards.split("_")[-1]
 
 
 def training(running: cluster.Slurm) -> list[cluster.Job]:
@@ -112,7 +112,9 @@ def training(running: cluster.Slurm) -> list[cluster.Job]:
     return [
         job
         for job in running.jobs()
-        if job.rule == "train_model" and job.state == "RUNNING" and running.runs(job, "train_model")
+        if job.rule == "train_network"
+        and job.state == "RUNNING"
+        and running.runs(job, "train_network")
     ]
 
 
@@ -148,9 +150,9 @@ def test_the_demos_folds_survive_a_killed_job_and_a_restart_of_the_controller(sl
 
     jobs = slurm.jobs()
     assert {job.account for job in jobs} == {cluster.ACCOUNT}
-    trainings = [job for job in jobs if job.rule == "train_model"]
+    trainings = [job for job in jobs if job.rule == "train_network"]
     assert [(job.rule, job.gpus, job.partition) for job in jobs if job not in trainings] == [
-        ("predict_simulated_section_out", 0, "cpu"),
+        ("predict", 0, "cpu"),
         ("collect_scores", 0, "cpu"),
     ]
     assert {(job.gpus, job.partition) for job in trainings} == {(1, "gpu")}
@@ -161,16 +163,17 @@ def test_the_demos_folds_survive_a_killed_job_and_a_restart_of_the_controller(sl
     assert list((demo / "logs" / "slurm").rglob(f"{victim.identifier}.log"))
     devices = {
         re.search(r"device (\d)", log.read_text())[1]
-        for log in (demo / "logs" / "demo" / "train_model").rglob("*.log")
+        for log in (demo / "logs" / "demo" / "train_network").rglob("*.log")
     }
     assert devices == {"0", "1"}
 
-    run = f"results/demo/runs/simulated/section_out/reg2st/full/fold-{fold(victim)}/seed-0"
-    on_slurm = (demo / run / "scores.tsv").read_bytes()
-    shutil.rmtree(demo / run)
-    here = run_here(root, demo, "--cores", "1", f"{run}/scores.tsv")
+    runs = demo / "results/demo/runs/simulated/section_out/reg2st/full/seed-0"
+    on_slurm = (runs / "scores.tsv").read_bytes()
+    shutil.rmtree(runs / f"fold-{fold(victim)}")
+    (runs / "scores.tsv").unlink()
+    here = run_here(root, demo, "--cores", "1", str((runs / "scores.tsv").relative_to(demo)))
     assert here.returncode == 0, here.stderr
-    assert (demo / run / "scores.tsv").read_bytes() == on_slurm
+    assert (runs / "scores.tsv").read_bytes() == on_slurm
 
 
 def test_what_needs_no_gpu_asks_for_none(slurm, root, tmp_path):
@@ -182,7 +185,7 @@ def test_what_needs_no_gpu_asks_for_none(slurm, root, tmp_path):
     config["splits"] = ["patient_out"]
     config["methods"] = {"sprig": {"inputs": {"embeddings": [{"encoder": "tissue_statistics"}]}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    model = "results/demo/runs/simulated/patient_out/sprig/full/fold-A/seed-0/model.safetensors"
+    model = "results/demo/runs/simulated/patient_out/sprig/full/seed-0/fold-A/model.safetensors"
     before = {"select_panel", "cut_patches", "build_graph"}
     prepared = run_here(root, tmp_path, "--until", *before, "--", model)
     assert prepared.returncode == 0, prepared.stderr
@@ -241,7 +244,7 @@ def test_doctor_checks_the_cluster_against_the_profile(slurm, monkeypatch):
     found = list(check_slurm(site_profile()))
     assert [check.status for check in found] == ["ok"] * 3, found
     profile = site_profile()
-    profile["set-resources"]["train_model"]["slurm_partition"] = "fast"
+    profile["set-resources"]["train_network"]["slurm_partition"] = "fast"
     (failed,) = (check for check in check_slurm(profile) if check.status == "fail")
     assert "partition 'fast'" in failed.message
     assert failed.remedy == "name one of cpu, gpu"

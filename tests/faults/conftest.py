@@ -7,6 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from faults import Disk
+from studies import Study, smallest
+
+
+@pytest.fixture(scope="session")
+def undisturbed(run_once) -> Study:
+    """A finished study of which nothing was killed; its network has epochs to be killed in."""
+    config = smallest()
+    config["methods"]["reg2st"]["settings"] = {"epochs": 60}
+    return run_once("undisturbed", config)
 
 
 @pytest.fixture
@@ -18,10 +27,8 @@ def chance(request) -> random.Random:
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Disk]:
     """A disk of its own, a few MB large, which can be filled, enlarged and closed."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
     disk = Disk(tmp_path / "disk")
-    if disk.mount().returncode:
-        pytest.skip("this root may not mount a file system")
+    if os.geteuid() != 0 or disk.mount().returncode:
+        pytest.skip("needs root to mount a small disk")
     yield disk
     disk.unmount()

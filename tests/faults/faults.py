@@ -6,10 +6,18 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 
-def trials(few: int, many: int) -> int:
-    """How often to try something: few times in ``make test``, many in ``make test-faults``."""
-    return many if os.environ.get("REG2ST_TEST_FAULTS") == "1" else few
+
+def trials(number: int) -> pytest.MarkDecorator:
+    """Try something so often; ``make test-faults-short`` tries it once."""
+    later = [pytest.param(trial, marks=pytest.mark.long) for trial in range(1, number)]
+    return pytest.mark.parametrize("trial", [0, *later])
+
+
+def everything_in(folder: Path) -> set[str]:
+    """Paths of all files below a folder, relative to it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 class Disk:
@@ -23,7 +31,7 @@ class Disk:
         return self._run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", self.folder)
 
     def change(self, option: str) -> None:
-        """Mount it anew by another option: ``size=64m``, ``ro`` or ``rw``."""
+        """Mount it again with another option: ``size=64m``, ``ro`` or ``rw``."""
         done = self._run("mount", "-o", f"remount,{option}", self.folder)
         assert done.returncode == 0, done.stderr
 

@@ -5,44 +5,50 @@ import re
 import shutil
 import subprocess
 import time
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("REG2ST_TEST_FAULTS") != "1", reason="takes many minutes: make test-faults"
-)
+from faults import everything_in
 
-RUN = "runs/simulated/section_out/ridge/full/fold-A1/seed-0"
-PATCHES = "patches/native/simulated/A1.h5"
+pytestmark = pytest.mark.faults
+
+PATCHES = "results/tiny/patches/native/simulated/A1.h5"
 
 
-def repeated(study, path: str) -> bytes:
-    """What a file of the results holds once the same command has made it anew."""
-    done = study.run(f"results/tiny/{path}")
+def assert_made_again(study, undisturbed, path: str) -> None:
+    """The same command makes a file, with the bytes of the undisturbed study."""
+    done = study.run(path)
     assert done.returncode == 0, done.stdout + done.stderr
-    return (study.results / path).read_bytes()
+    assert (study.folder / path).read_bytes() == (undisturbed.folder / path).read_bytes()
 
 
-def everything_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def only_sections(new_study, finished, folder: Path):
-    """A study that has its sections and nothing that follows from them."""
-    study = new_study(folder / "study")
+@pytest.fixture
+def sections_alone(new_study, undisturbed, small_disk):
+    """A study on a small disk that has its sections and nothing that follows from them."""
+    study = new_study(small_disk.folder / "study")
+    study.config = undisturbed.config
     for part in ("simulated", "sections"):
-        shutil.copytree(finished.results / part, study.results / part)
+        shutil.copytree(undisturbed.results / part, study.results / part)
     return study
 
 
-def test_a_full_disk_is_one_sentence_and_goes_on_when_there_is_room(
-    new_study, finished, small_disk
+@pytest.fixture
+def without_scores(new_study, undisturbed, tmp_path):
+    """A finished study that has lost a method's models and scores, and the path of the scores."""
+    study = new_study(tmp_path / "here", existing=undisturbed)
+    scores = min(study.results.glob("runs/simulated/section_out/ridge/**/scores.tsv"))
+    shutil.rmtree(scores.parent)
+    return study, str(scores.relative_to(study.folder))
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_resumes_with_free_space(
+    sections_alone, undisturbed, small_disk
 ):
-    study = only_sections(new_study, finished, small_disk.folder)
+    study = sections_alone
     before = everything_in(study.results)
     small_disk.change(f"size={small_disk.used() + 2_000_000}")
-    failed = study.run(f"results/tiny/{PATCHES}", "--retries", "0")
+    failed = study.run(PATCHES, "--retries", "0")
     told = failed.stdout + failed.stderr
     assert failed.returncode != 0
     assert "No space left on device" in told
@@ -50,12 +56,13 @@ def test_a_full_disk_is_one_sentence_and_goes_on_when_there_is_room(
     assert "Traceback" not in told
     assert everything_in(study.results) == before
     small_disk.change("size=64m")
-    assert repeated(study, PATCHES) == (finished.results / PATCHES).read_bytes()
+    assert_made_again(study, undisturbed, PATCHES)
 
 
-def test_a_disk_that_cannot_be_written_is_told_and_nothing_is_lost(new_study, finished, small_disk):
-    study = only_sections(new_study, finished, small_disk.folder)
-    command = study.command(f"results/tiny/{PATCHES}")
+@pytest.mark.long
+def test_a_read_only_disk_is_reported_and_nothing_is_lost(sections_alone, undisturbed, small_disk):
+    study = sections_alone
+    command = study.command(PATCHES)
     before = everything_in(study.folder)
     small_disk.change("ro")
     failed = subprocess.run(command, capture_output=True, text=True)
@@ -63,41 +70,36 @@ def test_a_disk_that_cannot_be_written_is_told_and_nothing_is_lost(new_study, fi
     assert "Read-only file system" in failed.stdout + failed.stderr
     assert everything_in(study.folder) == before
     small_disk.change("rw")
-    assert repeated(study, PATCHES) == (finished.results / PATCHES).read_bytes()
+    assert_made_again(study, undisturbed, PATCHES)
 
 
-def test_results_that_were_moved_are_gone_on_with(new_study, finished, tmp_path):
-    before = new_study(tmp_path / "here", existing=finished)
-    shutil.rmtree(before.results / RUN)
-    before.folder.rename(tmp_path / "there")
-    moved = new_study(tmp_path / "there")
-    scores = f"{RUN}/scores.tsv"
-    assert moved.planned(f"results/tiny/{scores}") == {
-        "fit_controls",
-        "predict_controls_simulated_section_out",
-    }
-    assert repeated(moved, scores) == (finished.results / scores).read_bytes()
+@pytest.mark.long
+def test_moved_results_are_used_again(without_scores, undisturbed, tmp_path):
+    study, scores = without_scores
+    plan = study.planned(scores)
+    assert plan
+    study.folder.rename(tmp_path / "there")
+    moved = replace(study, folder=tmp_path / "there")
+    assert moved.planned(scores) == plan
+    assert_made_again(moved, undisturbed, scores)
 
 
-def test_a_clock_that_goes_backwards_is_told_and_nothing_is_lost(
-    new_study, finished, tmp_path, root
-):
+@pytest.mark.long
+def test_a_clock_set_back_is_reported_and_nothing_is_lost(without_scores, undisturbed, root):
     """What was made before the clock was set back is now from the future."""
-    study = new_study(tmp_path / "study", existing=finished)
-    before = study.planned()
+    study, scores = without_scores
+    plan = study.planned(scores)
     tomorrow = time.time() + 24 * 3600
     for path in study.folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             os.utime(path, (tomorrow, tomorrow))
-    assert study.planned() == before
-    shutil.rmtree(study.results / RUN)
-    failed = study.run(f"results/tiny/{RUN}/scores.tsv")
+    assert study.planned(scores) == plan
+    failed = study.run(scores)
     assert failed.returncode != 0
     assert "This could indicate a clock skew problem" in failed.stdout + failed.stderr
-    assert not list((study.results / RUN).glob("*"))
+    assert everything_in((study.folder / scores).parent) == set()
 
     text = (root / "docs" / "reliability.md").read_text()
     remedy = re.search(r"```\n(touch now .*)\n```", text)[1]
     subprocess.run(remedy, shell=True, check=True, cwd=study.folder)
-    scores = repeated(study, f"{RUN}/scores.tsv")
-    assert scores == (finished.results / RUN / "scores.tsv").read_bytes()
+    assert_made_again(study, undisturbed, scores)

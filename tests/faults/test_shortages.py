@@ -87,7 +87,7 @@ def test_a_lack_of_memory_is_one_sentence(library, tmp_path):
 
 
 @pytest.mark.parametrize(("megabytes", "enough"), [(300, True), (2000, False)])
-def test_a_job_without_enough_memory_gets_more_and_is_told_if_that_fails(
+def test_a_job_without_enough_memory_gets_more_and_reports_if_that_fails(
     megabytes, enough, tmp_path
 ):
     (tmp_path / "Snakefile").write_text(RETRIED)

@@ -1,19 +1,22 @@
 """How golden vectors are read and compared."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+VECTORS = Path(__file__).parent / "vectors"
+
 
 @pytest.fixture(scope="session")
-def released(shared) -> Callable[[str], dict[str, Tensor]]:
+def released() -> Callable[[str], dict[str, Tensor]]:
     """Inputs, parameters and outputs of a released implementation, by name."""
 
     def read(name: str) -> dict[str, Tensor]:
-        with np.load(shared / "golden" / f"{name}.npz") as arrays:
+        with np.load(VECTORS / f"{name}.npz") as arrays:
             return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
     return read
@@ -26,7 +29,7 @@ def renamed_state() -> Callable:
     def rename(model: nn.Module, golden: dict[str, Tensor], names: dict[str, str]) -> dict:
         state = {}
         for name in model.state_dict():
-            layer, tensor = name.rsplit(".", 1)
+            layer, _, tensor = name.rpartition(".")
             if layer in names:
                 state[name] = golden[f"param/{names[layer]}.{tensor}"]
         return state

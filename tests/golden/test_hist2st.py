@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from reg2st.features.graphs import nearest_neighbours
-from reg2st.models.hist2st import Hist2ST, Hist2STSettings, rotate
+from reg2st.models.augment import rotate
+from reg2st.models.hist2st import Hist2ST, Hist2STSettings
 from reg2st.models.interface import SectionTensors, Sizes
 from reg2st.models.layers import zinb_loss
 from reg2st.models.pixels import as_channel_x_y

@@ -58,9 +58,8 @@ def our_weights(released: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def golden(shared) -> dict[str, torch.Tensor]:
-    with np.load(shared / "golden" / "reg2st.npz") as arrays:
-        return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays}
+def golden(released) -> dict[str, torch.Tensor]:
+    return released("reg2st")
 
 
 @pytest.fixture(scope="module")

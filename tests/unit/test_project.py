@@ -1,7 +1,5 @@
 """What the project promises about its own files."""
 
-import re
-
 import pytest
 import yaml
 
@@ -32,24 +30,3 @@ def test_every_dependency_is_pinned(root, constraints):
     extras = project["optional-dependencies"].values()
     for name in [*project["dependencies"], *(name for extra in extras for name in extra)]:
         assert name in normal
-
-
-def test_the_config_page_explains_every_key(root):
-    schema = yaml.safe_load((root / "workflow/schemas/config.schema.yaml").read_text())
-    page = (root / "config" / "README.md").read_text()
-
-    def keys(node):
-        if isinstance(node, dict):
-            for key, value in node.get("properties", {}).items():
-                yield key
-                yield from keys(value)
-            for key, value in node.items():
-                if key != "properties":
-                    yield from keys(value)
-        elif isinstance(node, list):
-            for value in node:
-                yield from keys(value)
-
-    explained = set(re.findall(r"`([a-z_.]+)[`:]", page))
-    explained |= {part for name in explained for part in name.split(".")}
-    assert set(keys(schema)) - explained == set()

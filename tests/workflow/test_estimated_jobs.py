@@ -1,55 +1,101 @@
-"""What a study will cost, told before it runs."""
+"""What a study will cost, by what its jobs or such jobs took."""
 
 import re
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
-import yaml
+
+from reg2st.tools.estimate import price
+from reg2st.tools.plan import plan
+from reg2st.tools.rates import shipped_rates
+
+FACTOR = 3
+"""How far off the time of a few short jobs may be on a machine that does other things too."""
 
 
-def told(root, study) -> subprocess.CompletedProcess:
-    """What ``make estimate`` prints in the folder of a study."""
+def estimated(*arguments: object, folder: Path) -> subprocess.CompletedProcess:
+    """What the command prints in a folder."""
+    command = [sys.executable, "-m", "reg2st.tools.estimate", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def counts(output: str) -> dict[str, str]:
+    """Snakemake's table of jobs by rule."""
+    return dict(re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE))
+
+
+def sizes(files) -> float:
+    return sum(Path(file).stat().st_size for file in files) / 1e6
+
+
+def test_the_jobs_are_those_that_snakemake_plans(study):
+    dry = study.run("--dry-run", "--quiet", "rules")
+    done = estimated("--configfile", "config.yaml", folder=study.folder)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^(\w+) +(\d+) +(\d+) ", done.stdout, flags=re.MULTILINE)
+    assert len(rows) > 15
+    assert {rule: to_do for rule, _, to_do in rows} == counts(dry.stdout + dry.stderr)
+    assert max(map(len, done.stdout.split("* Not measured")[0].splitlines())) <= 80
+    assert "'datasets={simulated: {folds: {patient_out: [A], section_out: [A1]}}}'" in done.stdout
+
+
+def test_a_pilot_of_one_fold_tells_what_all_folds_take(study, monkeypatch):
+    monkeypatch.chdir(study.folder)
+    for experiment in ("ablation", "sensitivity"):
+        del study.config[experiment]
+    study.config["splits"] = ["section_out"]
+    study.config["methods"] = {"ridge": {}, "reg2st": {"preset": "quick"}}
+    target = f"results/{study.config['name']}/scores/simulated.parquet"
+    folds = study.config["datasets"]["simulated"]["folds"]
+
+    folds["section_out"] = ["A1"]
+    pilot = study.run(target)
+    assert pilot.returncode == 0, pilot.stdout + pilot.stderr
+    folds["section_out"] = ["A1", "B1"]
     study.command()  # writes the configuration
-    return subprocess.run(
-        [sys.executable, root / "scripts" / "estimate.py", "--configfile", "config.yaml"],
-        cwd=study.folder,
-        capture_output=True,
-        text=True,
-    )
+    config = [study.folder / "config.yaml"]
+    _, jobs, rates = plan(config, [target])
+    costs = price(jobs, rates)
+    left = [cost for cost in costs if cost.job.to_do]
+    assert not any(cost.mark for cost in costs)
+
+    whole = study.run(target)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    jobs_run = counts(whole.stdout + whole.stderr)
+    assert {rule: str(n) for rule, n in Counter(cost.job.rule for cost in left).items()} == {
+        rule: n for rule, n in jobs_run.items() if rule != "total"
+    }
+    for cost in costs:
+        if sizes(cost.job.outputs) > 0.1:
+            assert cost.disk == pytest.approx(sizes(cost.job.outputs), rel=0.15), cost.job.outputs
+    taken = {rate.benchmark: rate.seconds for rate in plan(config, [target]).rates}
+    seconds = sum(taken[cost.job.benchmark] for cost in left)
+    assert seconds / FACTOR < sum(cost.seconds for cost in left) < seconds * FACTOR
 
 
-@pytest.mark.parametrize("name", ["demo", "her2st_six", "config"])
-def test_the_jobs_are_those_that_snakemake_plans(name, root, study):
-    for folder in ("config", "resources"):
-        (study.folder / folder).symlink_to(root / folder)
-    study.config = yaml.safe_load((root / "config" / f"{name}.yaml").read_text())
-    for dataset in study.config["datasets"].values():
-        dataset.pop("root", None)  # a folder of one's own, which need not be there
-    done = told(root, study)
-    assert done.returncode == 0, done.stderr
-    estimated = re.findall(r"^(\w+) +(\d+) +(\d+)", done.stdout, flags=re.MULTILINE)
-    planned = study.run("--dry-run", "--quiet", "rules").stdout
-    plan = re.findall(r"^(\w+) +(\d+)$", planned, flags=re.MULTILINE)
-    assert len(plan) > 20
-    assert {rule: to_do for rule, _, to_do in estimated if int(to_do)} == dict(plan)
+def test_a_study_that_is_done_costs_what_it_took(finished, monkeypatch):
+    monkeypatch.chdir(finished.folder)
+    _, jobs, rates = plan([finished.folder / "config.yaml"])
+    costs = price(jobs, [*rates, *shipped_rates()])
+    assert not any(cost.job.to_do or cost.mark for cost in costs)
+    assert sum(cost.seconds for cost in costs) == pytest.approx(sum(r.seconds for r in rates))
+    assert sum(c.disk for c in costs) == pytest.approx(sum(sizes(j.outputs) for j in jobs))
 
 
-def test_a_study_that_is_done_has_nothing_to_do_and_took_the_disk_that_was_told(root, finished):
-    done = told(root, finished)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^total +[1-9]\d* +0$", done.stdout, flags=re.MULTILINE)
-    estimated = 1e9 * float(re.search(r"^disk +([\d.]+) GB", done.stdout, re.MULTILINE)[1])
-    taken = sum(
-        file.stat().st_size
-        for folder in ("results", "resources")
-        for file in (finished.folder / folder).rglob("*")
-    )
-    assert estimated == pytest.approx(taken, rel=0.2)
+def test_every_job_of_the_paper_and_its_experiments_has_a_price(root, monkeypatch):
+    monkeypatch.chdir(root)
+    _, jobs, _ = plan([root / "config" / name for name in ("config.yaml", "experiments.yaml")])
+    variants = {job.traits.get("variant") for job in jobs if job.gpu}
+    assert len(variants - {None, "full"}) == 14
+    assert all(cost.seconds for cost in price(jobs, shipped_rates()) if cost.job.outputs)
 
 
-def test_a_wrong_study_is_one_sentence(root, study):
+def test_a_wrong_study_is_one_sentence(study):
     study.config["methods"] = {"rigde": {}}
-    done = told(root, study)
+    study.command()
+    done = estimated("--configfile", "config.yaml", folder=study.folder)
     assert done.returncode == 1
-    assert done.stderr == "Error: There is no method 'rigde' (did you mean 'ridge'?).\n"
+    assert re.fullmatch(r"Error: .*did you mean 'ridge'\?.*\n", done.stderr)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-RESULT_OF_A_RUN = ("scores.tsv", "predictions.h5ad", "run.json", "history.tsv")
+OF_A_FOLD = ("run.json", "history.tsv", "model.safetensors")
+OF_ALL_FOLDS = ("scores.tsv", "predictions.h5ad")
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +22,10 @@ def tables(finished):
 def scores_of(finished, pattern):
     """The scores of the runs that a table names."""
     found = [path for path in finished.results.glob(pattern) if path.is_dir()]
-    files = [file for folder in found for file in folder.rglob("scores.tsv")]
+    of_folds = [folder.parent for folder in found if folder.name.startswith("fold-")]
+    files = {file for folder in of_folds or found for file in folder.rglob("scores.tsv")}
     assert files, pattern
-    return pd.concat(pd.read_csv(file, sep="\t") for file in files)
+    return pd.concat(pd.read_csv(file, sep="\t", dtype={"fold": str}) for file in files)
 
 
 def test_every_row_leads_to_its_files(finished, tables):
@@ -39,7 +41,8 @@ def test_every_row_leads_to_its_files(finished, tables):
                     runs = [path.parent for folder in found for path in folder.rglob("run.json")]
                     assert runs, (name, pattern)
                     for run in runs:
-                        assert all((run / file).is_file() for file in RESULT_OF_A_RUN)
+                        assert all((run / file).is_file() for file in OF_A_FOLD)
+                        assert all((run.parent / file).is_file() for file in OF_ALL_FOLDS)
 
 
 def test_mean_pcc_of_every_table_is_that_of_its_runs(finished, tables):

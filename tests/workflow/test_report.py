@@ -117,17 +117,22 @@ def errors(browser):
     return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-@pytest.mark.parametrize("name", ["report", "comparison"])
-def test_the_report_shows_every_figure_and_table(browser, finished, new_study, tmp_path, name):
-    study = finished
-    if name == "comparison":
-        study = new_study(tmp_path / "copy", existing=finished)
-        done = study.run(f"results/tiny/{name}.html")
+@pytest.fixture(scope="module")
+def written(finished, tmp_path_factory):
+    """The report of a target, written away from the study: it must hold everything itself."""
+
+    def write(target):
+        path = tmp_path_factory.mktemp(target) / "report.html"
+        done = finished.run(target, "--nolock", "--report", str(path))
         assert done.returncode == 0, done.stdout + done.stderr
-    # Opened from another folder: it must hold everything itself.
-    path = tmp_path / f"{name}.html"
-    shutil.copy(study.results / f"{name}.html", path)
-    report = Report(browser, path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("target", ["all", "comparison"])
+def test_the_report_shows_every_figure_and_table(browser, finished, written, target):
+    report = Report(browser, written(target))
     seen = {}
     for page in list(report.pages()):
         report.go(*page)
@@ -143,10 +148,11 @@ def test_the_report_shows_every_figure_and_table(browser, finished, new_study, t
                 report.check_table() if shown.endswith(".html") else report.check_figure()
                 report.open_row(report.rows()[number], 1)
                 seen[shown] = report.caption()
-    made = [path for path in finished.results.glob("figures/**/*.png")]
+    figures = finished.results.glob("figures/**/*.*")
+    made = [path for path in figures if path.suffix in (".png", ".jpg")]
     made += finished.results.glob("tables/*.html")
     wanted = {f"results/tiny/{path.relative_to(finished.results)}" for path in made}
-    if name == "comparison":
+    if target == "comparison":
         wanted = {path for path in wanted if not re.search("ablation|sensitivity", path)}
     assert set(seen) == wanted
     for shown, caption in seen.items():
@@ -157,11 +163,33 @@ def test_the_report_shows_every_figure_and_table(browser, finished, new_study, t
     assert errors(browser) == []
 
 
-def test_the_first_page_says_what_the_report_is(browser, finished):
-    report = Report(browser, finished.results / "report.html")
+def test_the_first_page_shows_the_comparison_table(browser, finished, written):
+    report = Report(browser, written("comparison"))
     text = report.wait(lambda: browser.find_elements(By.CSS_SELECTOR, "#app .prose"))[0].text
     assert "every table and figure of the study tiny" in text
+    rows = browser.find_elements(By.CSS_SELECTOR, ".brief tbody tr")
+    table = (finished.results / "tables" / "comparison.tsv").read_text().splitlines()
+    assert len(rows) == len(table) - 1
+    for row in rows:
+        assert row.is_displayed()
+    head = browser.find_element(By.CSS_SELECTOR, ".brief thead")
+    assert head.rect["y"] > 0
+    assert head.rect["x"] + head.rect["width"] < 1600
+    columns = "Dataset Split Method Mean PCC 95 % over patients Share of limit Median PCC Undefined"
+    assert " ".join(head.text.split()) == columns
     assert errors(browser) == []
+
+
+def test_the_report_of_48_sections_stays_under_40_mb(finished, written):
+    """What a section adds, and what the rest weighs; base64 makes three bytes four."""
+    whole = written("all").stat().st_size
+    pictures = [path.stat().st_size for path in finished.results.glob("figures/**/*.jpg")]
+    a_section = [
+        sum(path.stat().st_size for path in finished.results.glob(f"figures/**/{name}.jpg"))
+        for name in ("A1", "B1")
+    ]
+    assert min(a_section) > 0
+    assert whole - 4 / 3 * sum(pictures) + 48 * 4 / 3 * max(a_section) < 40e6
 
 
 def test_the_browser_would_tell_of_an_error(browser, tmp_path):

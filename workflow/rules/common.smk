@@ -1,184 +1,153 @@
-# What all rules share: the validated config, the runs it asks for, and where files are.
+# Shared by all rules: the study, its paths, and constraints on wildcards.
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Jobs find the library, whatever environment they run in.
-LIBRARY = Path(workflow.basedir).parent / "src"
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.getenv("PYTHONPATH")])))
-sys.path.insert(0, str(LIBRARY))
 
-from reg2st.study.config import read_datasets, validated
-from reg2st.features.encoders import encoder, path_name
+def library():
+    """The folder of the package; on a git host, Snakemake's source cache fetches its files."""
+    home = workflow.current_basedir.join("../..")
+    if not hasattr(home, "hosted_repo"):
+        return os.path.normpath(f"{home.get_path_or_uri(secret_free=True)}/src")
+    folders = ("resources/published", "src")
+    listed = home.hosted_repo.repo.git.ls_tree("-r", "--name-only", home.ref, *folders)
+    # The cache decodes what it fetches as text.
+    names = [name for name in listed.splitlines() if not name.endswith(".gz")]
+    files = [workflow.source_path(f"../../{name}") for name in names]
+    return files[-1][: -len(names[-1])] + "src"
+
+
+# Jobs find the library, whatever environment they run in.
+LIBRARY = library()
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
+sys.path.insert(0, LIBRARY)
+# Snakemake puts the interpreter's path into shell commands without quotes.
+if os.path.exists(sys.executable):
+    sys.executable = shlex.quote(sys.executable)
+
 from reg2st.base.errors import UserError
-from reg2st.study.runs import expand_runs, expects_pcc, is_control, is_network
+from reg2st.study.runs import is_network
+from reg2st.study.specification import dump, files_of
+from reg2st.study.study import Study
 
 try:
-    config = validated(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
-    DATASETS = read_datasets(config)
-    RUNS = expand_runs(config, DATASETS)
-    ENCODERS = {
-        path_name(embedding.encoder): encoder(embedding.encoder)
-        for run in RUNS
-        for embedding in run.embeddings
-    }
+    STUDY = Study.read(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# Published numbers come with the workflow, wherever it runs.
-PUBLISHED = os.path.relpath(Path(workflow.basedir).parent / "resources" / "published")
-RESULTS = f"results/{config['name']}"
-LOGS = f"logs/{config['name']}"
-FOLD_OF = {(run.dataset, run.split, run.fold.name): run.fold for run in RUNS}
-RUN_OF = {run.directory: run for run in RUNS}
-RUN = "runs/{dataset}/{split}/{method}/{variant}/fold-{fold}/seed-{seed}"
-METHOD_RUNS = "{dataset}/{split}/{method}/{variant}/seed-{seed}"
-CONTROLS = sorted({run.method for run in RUNS if is_control(run.method)})
-TRAINED = sorted({run.method for run in RUNS if not is_control(run.method)})
-NETWORKS = [method for method in TRAINED if is_network(method)]
-REGRESSIONS = [method for method in TRAINED if not is_network(method)]
+# Scripts and captions see the config with its defaults.
+config.update(STUDY.config.model_dump(mode="json"))
+LAYOUT = STUDY.layout
+RUN = "{dataset}/{split}/{method}/{variant}/seed-{seed}"
+FOLD = "{dataset}/{split}/fold-{fold}"
+
+
+def one_of(names):
+    """A wildcard constraint that matches only these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def growing(base, per_mb):
+    """A resource that grows with each attempt and with the size of a job's inputs."""
+
+    def amount(wildcards, input, attempt):
+        # `input.size_mb` checks all files at once, which takes a fifth of a dry run's time.
+        size_mb = sum(os.path.getsize(file) for file in input) / 1e6
+        return attempt * round(base + per_mb * size_mb)
+
+    return amount
+
+
+def optional(file):
+    """A file, or an empty list if there is none, for an input function."""
+    return file or []
 
 
 wildcard_constraints:
-    dataset="[A-Za-z0-9]+",
+    dataset=one_of(STUDY.datasets),
     section="[^/]+",
-    split="section_out|patient_out",
-    method="[a-z0-9_]+",
+    split=one_of(STUDY.config.splits),
+    method=one_of(STUDY.config.methods),
     variant="[a-z0-9_]+",
     fold="[^/]+",
     seed="[0-9]+",
-    view="[A-Za-z0-9_]+",
-    encoder="[^/]+",
-    graph="[A-Za-z0-9_]+",
+    view=one_of(STUDY.config.views),
+    encoder=one_of(STUDY.encoders),
+    graph=one_of(STUDY.config.graphs),
 
 
-def sections_of(dataset):
-    """Sections of a dataset that some run uses, in the order of the sheet."""
-    used = {
-        section
-        for run in RUNS
-        if run.dataset == dataset
-        for section in (*run.fold.train, *run.fold.test)
-    }
-    return [section for section in DATASETS[dataset].sheet.index if section in used]
+def of_kind(kind):
+    """A wildcard constraint that matches datasets with one kind of source."""
+    return one_of(name for name, dataset in STUDY.datasets.items() if dataset.kind == kind)
 
 
-def runs_of(dataset):
-    return [run for run in RUNS if run.dataset == dataset]
+def raw_input(column):
+    """An input function: a file of the sample sheet."""
+
+    def file(wildcards):
+        name = STUDY.raw_file(wildcards.dataset, wildcards.section, column)
+        if name and STUDY.datasets[wildcards.dataset].kind == "local":
+            return local(name)  # a module's prefix does not move a user's own file
+        return optional(name)
+
+    return file
 
 
-def tested_sections(dataset, splits=config["splits"]):
-    """Sections that some run of some splits tests, in the order of the sheet."""
-    tested = {
-        section for run in runs_of(dataset) if run.split in splits for section in run.fold.test
-    }
-    return [section for section in sections_of(dataset) if section in tested]
+def sheet_value(column):
+    """A params function: a value of the sample sheet."""
+    return lambda wildcards: str(
+        STUDY.datasets[wildcards.dataset].sheet.at[wildcards.section, column]
+    )
 
 
-def mapped_sections(dataset):
-    """Sections that the study's first split tests, of which maps are drawn."""
-    return tested_sections(dataset, config["splits"][:1])
+def source_of(wildcards):
+    return STUDY.datasets[wildcards.dataset].config.source
 
 
-def labelled(dataset, sections):
-    """Those of some sections that have labels."""
-    labels = DATASETS[dataset].sheet["labels"]
-    return [section for section in sections if labels[section]]
+def archive_of(wildcards):
+    """The name of the archive that holds a file of the sheet."""
+    sheet = STUDY.datasets[wildcards.dataset].sheet
+    for name, archive in source_of(wildcards).archives.items():
+        if any(wildcards.file in set(sheet[column]) for column in archive.holds):
+            return name
+    raise WorkflowError(f"No archive of dataset {wildcards.dataset} holds {wildcards.file}.")
 
 
-def raw_file(dataset, section, column):
-    """A file of the sample sheet where the workflow finds it; an empty list if there is none."""
-    name = DATASETS[dataset].sheet.at[section, column]
-    return f"{raw_folder(dataset)}/{name}" if name else []
+def weights_input(wildcards):
+    """The weights of an encoder; an empty list for an encoder without weights."""
+    weights = STUDY.encoders[wildcards.encoder].weights
+    return LAYOUT.weights(weights) if weights else []
 
 
-def raw_folder(dataset):
-    """The folder that a dataset's sheet is relative to."""
-    if DATASETS[dataset].kind == "local":
-        return DATASETS[dataset].config["root"].rstrip("/")
-    if DATASETS[dataset].kind == "simulation":
-        return f"{RESULTS}/simulated/{dataset}"
-    return f"resources/raw/{dataset}"
+def score_files(wildcards):
+    """Scores of the comparison or of an experiment, one file for each method, variant and seed."""
+    runs = STUDY.shown(wildcards.part.lstrip("_"), dataset=wildcards.dataset)
+    return list(
+        dict.fromkeys(LAYOUT.cross_validation("scores.tsv", **run.cross_validation) for run in runs)
+    )
 
 
-def section_file(dataset, section):
-    return f"{RESULTS}/sections/{dataset}/{section}.h5ad"
+def panel_of_section(wildcards):
+    """The panel of the first fold that tests a section."""
+    run = STUDY.select(dataset=wildcards.dataset, tests=wildcards.section)[0]
+    return STUDY.panel(run.dataset, run.split, run.fold.name)
 
 
-def run_of(wildcards):
-    return RUN_OF[RUN.format(**wildcards)]
+def truth_of_section(wildcards):
+    """The noiseless means of a simulated section."""
+    simulated = STUDY.datasets[wildcards.dataset].kind == "simulation"
+    return LAYOUT.simulated("truth", **wildcards) if simulated else []
 
 
-def panel_file(dataset, split, fold):
-    """The panel of a fold: one for all folds if it is frozen."""
-    if "file" in DATASETS[dataset].config["panel"]:
-        return f"{RESULTS}/panels/{dataset}/paper.txt"
-    return f"{RESULTS}/panels/{dataset}/train_only/{split}/fold-{fold}.txt"
+def predictions_of_section(wildcards):
+    """Predictions of a section by every method as configured, without variants."""
+    runs = STUDY.select(dataset=wildcards.dataset, variant="full", tests=wildcards.section)
+    return [LAYOUT.cross_validation("predictions.h5ad", **run.cross_validation) for run in runs]
 
 
-def section_inputs(run, sections):
-    """Files of some sections that a run reads, by kind; lists in the order of the sections."""
-    files = {"sections": [section_file(run.dataset, section) for section in sections]}
-    files["embeddings"] = [
-        f"{RESULTS}/embeddings/{path_name(embedding.encoder)}/{embedding.view}/{run.dataset}/{section}.h5"
-        for section in sections
-        for embedding in run.embeddings
-    ]
-    if run.needs.patches or run.needs.mean_grey:
-        files["patches"] = [
-            f"{RESULTS}/patches/{run.patch_view}/{run.dataset}/{section}.h5" for section in sections
-        ]
-    if run.needs.graph:
-        files["graphs"] = [
-            f"{RESULTS}/graphs/{run.needs.graph}/{run.dataset}/{section}.npz"
-            for section in sections
-        ]
-    return files
-
-
-def plain_run(run, sections):
-    """A run and the files of some of its sections as plain values, for the script of a rule."""
-    return {
-        "recipe": {
-            "key": run.key,
-            "settings": run.settings.model_dump(),
-            "standardise": run.standardise,
-            "precision": config["training"]["precision"],
-        },
-        "files": section_inputs(run, sections),
-        "panel": panel_file(run.dataset, run.split, run.fold.name),
-        "folder": f"{RESULTS}/{run.directory}",
-    }
-
-
-def tested_in(dataset, split):
-    """How many sections and patients a split tests, in words."""
-    runs = [run for run in runs_of(dataset) if run.split == split]
-    sections = {section for run in runs for section in run.fold.test}
-    patients = DATASETS[dataset].sheet.loc[sorted(sections), "patient"].nunique()
-    return f"{len(sections)} sections of {patients} patients"
-
-
-def caption():
-    """What every caption says of the study, as plain values."""
-    return {
-        "study": config["name"],
-        "runs": f"{RESULTS}/runs",
-        "encoders": sorted(
-            {f"{each.encoder} ({each.view})" for run in RUNS for each in run.embeddings}
-        ),
-        "panels": {
-            name: dataset.config["panel"].get("file", "the published recipe, fitted on each fold")
-            for name, dataset in DATASETS.items()
-        },
-        "presets": sorted({f"{run.method}: {run.preset}" for run in RUNS}),
-        "seeds": config["seeds"],
-        "tested": {
-            name: {split: tested_in(name, split) for split in config["splits"]} for name in DATASETS
-        },
-    }
-
-
-CAPTION = caption()
+def figure_of(wildcards):
+    return FIGURES[wildcards.figure]

@@ -1,56 +1,116 @@
-# What a study ends with: every figure and table, and the report that holds them.
+# Tables, figures, and the report that holds them: reg2st.report.contents lists them all.
+from reg2st.report.captions import about
+from reg2st.report.contents import FIGURES, TABLES
+from reg2st.report.contents import files as report_files
+
+# For captions. It is not in params, so that a changed caption reruns nothing.
+config["about"] = about(STUDY)
+REPORT = f"{LAYOUT.results}/report.html"
+
+
 report: "../report/workflow.rst"
 
 
 rule comparison:
     input:
-        comparison_files(),
+        report_files(STUDY),
 
 
 rule ablation:
     input:
-        experiment_files("ablation"),
+        report_files(STUDY, "ablation"),
 
 
 rule sensitivity:
     input:
-        experiment_files("sensitivity"),
+        report_files(STUDY, "sensitivity"),
 
 
-rule figures_and_tables:
+rule tabulate:
     input:
-        rules.comparison.input,
-        rules.ablation.input,
-        rules.sensitivity.input,
-        per_split("folds/{dataset}/{split}.tsv"),
-
-
-# The target whose files each report holds.
-REPORTS = {"report": "figures_and_tables", "comparison": "comparison"}
-
-
-rule write_report:
-    input:
-        lambda wildcards: getattr(rules, REPORTS[wildcards.report]).input,
+        unpack(lambda wildcards: TABLES[wildcards.table].files(STUDY)),
     output:
-        f"{RESULTS}/{{report}}.html",
+        LAYOUT.table("tsv"),
+        LAYOUT.table("txt"),
+        LAYOUT.table("md"),
+        LAYOUT.table("tex"),
+        report(
+            LAYOUT.table("html"),
+            caption="../report/table.rst",
+            category="Tables",
+            labels=lambda wildcards: {"table": TABLES[wildcards.table].label},
+        ),
     log:
-        f"{LOGS}/write_report/{{report}}.log",
+        LAYOUT.log("tabulate", "{table}"),
     benchmark:
-        f"{LOGS}/write_report/{{report}}.tsv"
+        LAYOUT.benchmark("tabulate", "{table}")
     wildcard_constraints:
-        report=one_of(REPORTS),
+        table=one_of(TABLES),
     conda:
         "../../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        config=config,
-        snakefile=workflow.main_snakefile,
-        target=lambda wildcards: REPORTS[wildcards.report],
+        settings=lambda wildcards: TABLES[wildcards.table].settings_of(STUDY),
     message:
-        "Writing the report"
+        "Tabulating {wildcards.table}"
     script:
-        "../../scripts/write_report.py"
+        "../../scripts/report/tabulate.py"
+
+
+rule draw:
+    input:
+        unpack(lambda wildcards: figure_of(wildcards).files(STUDY, wildcards.dataset, wildcards.of)),
+    output:
+        LAYOUT.figure("pdf"),
+        report(
+            LAYOUT.figure("png"),
+            caption="../report/figure.rst",
+            category="{dataset}",
+            subcategory=lambda wildcards: figure_of(wildcards).group,
+            labels=lambda wildcards: figure_of(wildcards).labels(wildcards.of),
+        ),
+    log:
+        LAYOUT.log("draw", "{dataset}", "{figure}", "{of}"),
+    benchmark:
+        LAYOUT.benchmark("draw", "{dataset}", "{figure}", "{of}")
+    wildcard_constraints:
+        figure=one_of(name for name, figure in FIGURES.items() if not figure.on_slide),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=lambda wildcards: figure_of(wildcards).settings_of(STUDY),
+    message:
+        "Drawing {wildcards.figure} of {wildcards.dataset}, {wildcards.of}"
+    script:
+        "../../scripts/report/draw.py"
+
+
+# Figures on slides are JPEG files, which are small for photographs.
+use rule draw as draw_on_slide with:
+    output:
+        LAYOUT.figure("pdf"),
+        report(
+            LAYOUT.figure("jpg"),
+            caption="../report/figure.rst",
+            category="{dataset}",
+            subcategory=lambda wildcards: figure_of(wildcards).group,
+            labels=lambda wildcards: figure_of(wildcards).labels(wildcards.of),
+        ),
+    log:
+        LAYOUT.log("draw_on_slide", "{dataset}", "{figure}", "{of}"),
+    benchmark:
+        LAYOUT.benchmark("draw_on_slide", "{dataset}", "{figure}", "{of}")
+    wildcard_constraints:
+        figure=one_of(name for name, figure in FIGURES.items() if figure.on_slide),
+
+
+onsuccess:
+    table = Path(LAYOUT.table("txt", "comparison"))
+    if table.is_file():
+        print(table.read_text(encoding="utf-8"))
+        if "--report-after-run" in sys.argv:
+            given = [each for each in sys.argv if each.startswith("--report=")]
+            given += sys.argv[sys.argv.index("--report") + 1 :] if not given else []
+            print("Report:", given[0].removeprefix("--report="))
+        else:
+            command = shlex.join(["snakemake", *sys.argv[1:], "--report", REPORT])
+            print(f"Write the report with: {command}")

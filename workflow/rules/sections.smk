@@ -1,125 +1,195 @@
-# Sections, panels, folds and graphs.
+# From raw files to sections, folds and gene panels. Raw files are simulated, downloaded one by one,
+# or extracted from archives, unless the dataset has a `root`.
+
+
+rule simulate_section:
+    output:
+        image=LAYOUT.simulated("image"),
+        counts=LAYOUT.simulated("counts"),
+        spots=LAYOUT.simulated("spots"),
+        labels=LAYOUT.simulated("labels"),
+        truth=LAYOUT.simulated("truth"),
+    log:
+        LAYOUT.log("simulate_section", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("simulate_section", "{dataset}", "{section}")
+    wildcard_constraints:
+        dataset=of_kind("simulation"),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        simulation=lambda wildcards: source_of(wildcards).simulation.model_dump(),
+    message:
+        "Simulating section {wildcards.section} of {wildcards.dataset}"
+    script:
+        "../../scripts/sections/simulate_section.py"
+
+
+rule download_file:
+    output:
+        f"{LAYOUT.raw_folder()}/{{file}}",
+    log:
+        LAYOUT.log("download_file", "{dataset}", "{file}"),
+    benchmark:
+        LAYOUT.benchmark("download_file", "{dataset}", "{file}")
+    wildcard_constraints:
+        dataset=of_kind("url"),
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        downloads=1,
+    params:
+        url=lambda wildcards: source_of(wildcards).base + wildcards.file,
+        lock=lambda wildcards: LAYOUT.lock(wildcards.dataset),
+    message:
+        "Downloading {wildcards.file} of {wildcards.dataset}"
+    script:
+        "../../scripts/sections/download.py"
+
+
+rule download_archive:
+    output:
+        LAYOUT.archive(),
+    log:
+        LAYOUT.log("download_archive", "{dataset}", "{archive}"),
+    benchmark:
+        LAYOUT.benchmark("download_archive", "{dataset}", "{archive}")
+    wildcard_constraints:
+        dataset=of_kind("archives"),
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        downloads=1,
+    params:
+        url=lambda wildcards: source_of(wildcards).archives[wildcards.archive].url,
+        lock=lambda wildcards: LAYOUT.lock(wildcards.dataset),
+    message:
+        "Downloading archive {wildcards.archive} of {wildcards.dataset}"
+    script:
+        "../../scripts/sections/download.py"
+
+
+rule extract_file:
+    input:
+        lambda wildcards: LAYOUT.archive(wildcards.dataset, archive_of(wildcards)),
+    output:
+        f"{LAYOUT.raw_folder()}/{{file}}",
+    log:
+        LAYOUT.log("extract_file", "{dataset}", "{file}"),
+    benchmark:
+        LAYOUT.benchmark("extract_file", "{dataset}", "{file}")
+    wildcard_constraints:
+        dataset=of_kind("archives"),
+        file="(?!archives/).+",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        passwords=lambda wildcards: source_of(wildcards).archives[archive_of(wildcards)].passwords,
+    message:
+        "Extracting {wildcards.file} of {wildcards.dataset}"
+    script:
+        "../../scripts/sections/extract_file.py"
 
 
 rule read_section:
     input:
-        image=lambda wildcards: raw_file(wildcards.dataset, wildcards.section, "image"),
-        counts=lambda wildcards: raw_file(wildcards.dataset, wildcards.section, "counts"),
-        spots=lambda wildcards: raw_file(wildcards.dataset, wildcards.section, "spots"),
-        labels=lambda wildcards: raw_file(wildcards.dataset, wildcards.section, "labels"),
+        image=raw_input("image"),
+        counts=raw_input("counts"),
+        spots=raw_input("spots"),
     output:
-        f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",
+        LAYOUT.section(),
     log:
-        f"{LOGS}/read_section/{{dataset}}/{{section}}.log",
+        LAYOUT.log("read_section", "{dataset}", "{section}"),
     benchmark:
-        f"{LOGS}/read_section/{{dataset}}/{{section}}.tsv"
+        LAYOUT.benchmark("read_section", "{dataset}", "{section}")
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1500, per_mb=40),
-        runtime=lambda wildcards, attempt: 15 * attempt,
     params:
-        patient=lambda wildcards: DATASETS[wildcards.dataset].sheet.at[wildcards.section, "patient"],
-        um_per_px=lambda wildcards: str(
-            DATASETS[wildcards.dataset].sheet.at[wildcards.section, "um_per_px"]
-        ),
+        patient=sheet_value("patient"),
+        um_per_px=sheet_value("um_per_px"),
     message:
         "Reading section {wildcards.section} of {wildcards.dataset}"
     script:
-        "../../scripts/read_section.py"
+        "../../scripts/sections/read_section.py"
+
+
+rule read_labels:
+    input:
+        section=LAYOUT.section(),
+        labels=raw_input("labels"),
+    output:
+        LAYOUT.labels(),
+    log:
+        LAYOUT.log("read_labels", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("read_labels", "{dataset}", "{section}")
+    conda:
+        "../../envs/data.yaml"
+    message:
+        "Reading the labels of section {wildcards.section} of {wildcards.dataset}"
+    script:
+        "../../scripts/sections/read_labels.py"
 
 
 rule assign_folds:
     output:
-        f"{RESULTS}/folds/{{dataset}}/{{split}}.tsv",
+        LAYOUT.folds(),
     log:
-        f"{LOGS}/assign_folds/{{dataset}}/{{split}}.log",
+        LAYOUT.log("assign_folds", "{dataset}", "{split}"),
     benchmark:
-        f"{LOGS}/assign_folds/{{dataset}}/{{split}}.tsv"
+        LAYOUT.benchmark("assign_folds", "{dataset}", "{split}")
     conda:
         "../../envs/data.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
-        patients=lambda wildcards: DATASETS[wildcards.dataset].sheet["patient"].to_dict(),
-        held_out=lambda wildcards: DATASETS[wildcards.dataset].held_out(wildcards.split),
+        patients=lambda wildcards: STUDY.datasets[wildcards.dataset].sheet["patient"].to_dict(),
+        held_out=lambda wildcards: STUDY.datasets[wildcards.dataset].held_out(wildcards.split),
     message:
         "Assigning the folds of {wildcards.dataset}, {wildcards.split}"
     script:
-        "../../scripts/assign_folds.py"
+        "../../scripts/sections/assign_folds.py"
 
 
 rule freeze_panel:
     input:
-        lambda wildcards: DATASETS[wildcards.dataset].config["panel"]["file"],
+        lambda wildcards: local(STUDY.datasets[wildcards.dataset].config.panel.file),
     output:
-        panel=f"{RESULTS}/panels/{{dataset}}/paper.txt",
-        provenance=f"{RESULTS}/panels/{{dataset}}/paper.json",
+        panel=LAYOUT.frozen_panel(),
+        provenance=LAYOUT.provenance(LAYOUT.frozen_panel()),
     log:
-        f"{LOGS}/freeze_panel/{{dataset}}.log",
+        LAYOUT.log("freeze_panel", "{dataset}"),
     benchmark:
-        f"{LOGS}/freeze_panel/{{dataset}}.tsv"
+        LAYOUT.benchmark("freeze_panel", "{dataset}")
     conda:
         "../../envs/data.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
     message:
-        "Taking the frozen panel of {wildcards.dataset}"
+        "Copying the frozen panel of {wildcards.dataset}"
     script:
-        "../../scripts/freeze_panel.py"
+        "../../scripts/sections/freeze_panel.py"
 
 
 rule select_panel:
     input:
         lambda wildcards: [
-            section_file(wildcards.dataset, section)
-            for section in FOLD_OF[wildcards.dataset, wildcards.split, wildcards.fold].train
+            LAYOUT.section(wildcards.dataset, section) for section in STUDY.fold(**wildcards).train
         ],
     output:
-        panel=f"{RESULTS}/panels/{{dataset}}/train_only/{{split}}/fold-{{fold}}.txt",
-        provenance=f"{RESULTS}/panels/{{dataset}}/train_only/{{split}}/fold-{{fold}}.json",
+        panel=LAYOUT.fold_panel(),
+        provenance=LAYOUT.provenance(LAYOUT.fold_panel()),
     log:
-        f"{LOGS}/select_panel/{{dataset}}/{{split}}/fold-{{fold}}.log",
+        LAYOUT.log("select_panel", FOLD),
     benchmark:
-        f"{LOGS}/select_panel/{{dataset}}/{{split}}/fold-{{fold}}.tsv"
+        LAYOUT.benchmark("select_panel", FOLD)
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(2000, per_mb=10),
-        runtime=growing(15, per_mb=0.1),
     params:
-        recipe=lambda wildcards: DATASETS[wildcards.dataset].config["panel"]["recipe"],
+        recipe=lambda wildcards: STUDY.datasets[wildcards.dataset].config.panel.recipe.model_dump(),
     message:
         "Selecting genes on the training sections of {wildcards.dataset}, fold {wildcards.fold}"
     script:
-        "../../scripts/select_panel.py"
-
-
-rule build_graph:
-    input:
-        f"{RESULTS}/sections/{{dataset}}/{{section}}.h5ad",
-    output:
-        f"{RESULTS}/graphs/{{graph}}/{{dataset}}/{{section}}.npz",
-    log:
-        f"{LOGS}/build_graph/{{graph}}/{{dataset}}/{{section}}.log",
-    benchmark:
-        f"{LOGS}/build_graph/{{graph}}/{{dataset}}/{{section}}.tsv"
-    conda:
-        "../../envs/data.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        neighbours=lambda wildcards: config["graphs"][wildcards.graph]["neighbours"],
-        within=lambda wildcards: config["graphs"][wildcards.graph].get("within"),
-    message:
-        "Building the graph {wildcards.graph} of {wildcards.section}"
-    script:
-        "../../scripts/build_graph.py"
+        "../../scripts/sections/select_panel.py"

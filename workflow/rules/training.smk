@@ -1,85 +1,70 @@
-# One training for each dataset, split, method, variant, fold and seed: networks on a GPU where there
-# is one, regressions on the CPU.
-from itertools import product
+# One training job for each dataset, split, method, variant, seed and fold: networks on a GPU if there
+# is one, regressions on the CPU. One job predicts all folds of a method, because a fold takes a second
+# or two, less than the start of a job.
 
 
-rule train_model:
+rule train_network:
     input:
-        unpack(lambda wildcards: section_inputs(run_of(wildcards), run_of(wildcards).fold.train)),
-        panel=lambda wildcards: panel_file(wildcards.dataset, wildcards.split, wildcards.fold),
+        lambda wildcards: STUDY.training(**wildcards).files(),
     output:
-        model=f"{RESULTS}/{RUN}/model.safetensors",
-        record=f"{RESULTS}/{RUN}/run.json",
-        history=f"{RESULTS}/{RUN}/history.tsv",
+        model=LAYOUT.model("model.safetensors"),
+        record=LAYOUT.model("run.json"),
+        history=LAYOUT.model("history.tsv"),
     log:
-        f"{LOGS}/train_model/{RUN}.log",
+        LAYOUT.log("train_network", RUN, "fold-{fold}"),
     benchmark:
-        f"{LOGS}/train_model/{RUN}.tsv"
+        LAYOUT.benchmark("train_network", RUN, "fold-{fold}")
     wildcard_constraints:
-        method=one_of(NETWORKS),
+        method=one_of(filter(is_network, STUDY.config.methods)),
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=growing(6000, per_mb=3),
         runtime=growing(240, per_mb=0.2),
         gpu=1,
     params:
-        runs=lambda wildcards: [plain_run(run_of(wildcards), run_of(wildcards).fold.train)],
-        checkpoint_seconds=lambda wildcards: config["training"]["checkpoint_seconds"],
+        runs=lambda wildcards: dump([STUDY.training(**wildcards)]),
     message:
         "Training {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}, "
         "{wildcards.split}, fold {wildcards.fold}, seed {wildcards.seed}"
     script:
-        "../../scripts/train_model.py"
+        "../../scripts/training/train.py"
 
 
-use rule train_model as fit_regression with:
+use rule train_network as fit_regression with:
     log:
-        f"{LOGS}/fit_regression/{RUN}.log",
+        LAYOUT.log("fit_regression", RUN, "fold-{fold}"),
     benchmark:
-        f"{LOGS}/fit_regression/{RUN}.tsv"
+        LAYOUT.benchmark("fit_regression", RUN, "fold-{fold}")
     wildcard_constraints:
-        method=one_of(REGRESSIONS),
+        method=one_of(name for name in STUDY.config.methods if not is_network(name)),
     resources:
         mem_mb=growing(6000, per_mb=3),
         runtime=growing(240, per_mb=0.2),
     message:
         "Fitting {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}, "
-        "{wildcards.split}, fold {wildcards.fold}, seed {wildcards.seed}"
+        "{wildcards.split}, fold {wildcards.fold}"
 
 
-# The folds of a split are predicted by one job a method, on the CPU: a fold takes a second or two,
-# less than starting a job. How many folds there are differs, hence a rule for each dataset and split.
-for dataset, split in product(DATASETS, config["splits"]):
-
-    rule:
-        name:
-            f"predict_{dataset}_{split}"
-        input:
-            lambda wildcards: test_inputs(method_runs(wildcards)),
-            models=of_each_fold(dataset, split, f"{RESULTS}/{RUN}/model.safetensors"),
-        output:
-            predictions=of_each_fold(dataset, split, f"{RESULTS}/{RUN}/predictions.h5ad"),
-            scores=of_each_fold(dataset, split, f"{RESULTS}/{RUN}/scores.tsv"),
-        log:
-            f"{LOGS}/predict/{METHOD_RUNS}.log",
-        benchmark:
-            f"{LOGS}/predict/{METHOD_RUNS}.tsv"
-        wildcard_constraints:
-            dataset=dataset,
-            split=split,
-            method=one_of(TRAINED),
-        conda:
-            "../../envs/torch.yaml"
-        threads: 1
-        resources:
-            mem_mb=growing(4000, per_mb=1),
-            runtime=growing(30, per_mb=0.1),
-        params:
-            runs=lambda wildcards: [plain_run(run, run.fold.test) for run in method_runs(wildcards)],
-        message:
-            "Predicting and scoring all folds with {wildcards.method} ({wildcards.variant}), "
-            "{wildcards.dataset}, {wildcards.split}, seed {wildcards.seed}"
-        script:
-            "../../scripts/predict_folds.py"
+rule predict:
+    input:
+        lambda wildcards: files_of(STUDY.predictions(**wildcards)),
+    output:
+        predictions=LAYOUT.cross_validation("predictions.h5ad"),
+        scores=LAYOUT.cross_validation("scores.tsv"),
+    log:
+        LAYOUT.log("predict", RUN),
+    benchmark:
+        LAYOUT.benchmark("predict", RUN)
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=growing(4000, per_mb=1),
+        runtime=growing(30, per_mb=0.1),
+    params:
+        runs=lambda wildcards: dump(STUDY.predictions(**wildcards)),
+    message:
+        "Predicting and scoring all folds with {wildcards.method} ({wildcards.variant}), "
+        "{wildcards.dataset}, {wildcards.split}, seed {wildcards.seed}"
+    script:
+        "../../scripts/training/predict.py"

@@ -1,1 +1,1 @@
-"""What every room stands on: errors, files, names, jobs, devices, memory."""
+"""Shared by all packages: errors, files, names, validation, jobs, devices, memory, progress."""

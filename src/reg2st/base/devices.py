@@ -1,4 +1,7 @@
-"""One accelerator for each job: claimed by a lock that the kernel lets go with its process."""
+"""One accelerator a job, claimed by a lock that the kernel releases when the process ends.
+
+Slurm assigns devices itself; a workstation has no such tool, so jobs agree through lock files.
+"""
 
 import logging
 import os
@@ -23,10 +26,11 @@ POLL_SECONDS = 0.5
 
 
 def visible_devices() -> tuple[str, ...]:
-    """Identifiers of the accelerators that this process may use, as CUDA_VISIBLE_DEVICES has them.
+    """Identifiers of the accelerators that this process may use, as in CUDA_VISIBLE_DEVICES.
 
-    ``REG2ST_DEVICES``, such as ``0,1``, comes before ``CUDA_VISIBLE_DEVICES``, and that before
-    what ``nvidia-smi`` lists. As CUDA does, the first entry that names no device ends the list.
+    ``REG2ST_DEVICES``, such as ``0,1``, overrides ``CUDA_VISIBLE_DEVICES``, and that overrides
+    what ``nvidia-smi`` lists. As in CUDA, the first entry that names no device ends the list.
+    PyTorch is not asked: it reads CUDA_VISIBLE_DEVICES only once, before a device is claimed.
     """
     for variable in ("REG2ST_DEVICES", "CUDA_VISIBLE_DEVICES"):
         if variable in os.environ:
@@ -56,17 +60,19 @@ def _leading_devices(entries: list[str]) -> tuple[str, ...]:
 def claimed_device(jobs_per_device: int | None = None, locks: Path = LOCKS) -> Iterator[str | None]:
     """Hold one visible accelerator, waiting until one is free; yields None where there is none.
 
-    ``CUDA_VISIBLE_DEVICES`` names the device alone from then on, so this comes before the first
-    use of CUDA. Several devices in one Slurm job are told apart within that job, for Slurm
-    numbers the devices of each job anew.
+    ``CUDA_VISIBLE_DEVICES`` names only that device from then on, so call this before the first
+    use of CUDA. Within a Slurm job the locks carry the job's number, since Slurm numbers the
+    devices of every job from 0.
 
     Args:
         jobs_per_device: jobs that may share a device; None takes ``REG2ST_JOBS_PER_DEVICE``,
             or 1.
-        locks: folder of the lock files, one a device and slot; private to the user and host.
+        locks: folder of the lock files, one for each device and slot; private to the user and
+            host.
 
     Raises:
-        UserError: ``jobs_per_device`` is no positive number, or the folder is another user's.
+        UserError: ``jobs_per_device`` is not a positive whole number, or other users can write
+            to the folder.
     """
     devices = visible_devices()
     if not devices:
@@ -119,13 +125,13 @@ def _make_private(folder: Path) -> None:
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise UserError(
-            f"The folder {folder} for the locks of devices is open to other users or is theirs; "
-            "have it removed."
+            f"The folder {folder} for the locks of devices belongs to another user or is open to "
+            "others; remove it."
         )
 
 
 def _first_free(places: list[tuple[str, FileLock]]) -> tuple[str, FileLock]:
-    """Take the first place that is free, asking again and again until there is one."""
+    """Take the first free place, trying again until there is one."""
     announced = False
     while True:
         for device, lock in places:

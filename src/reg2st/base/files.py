@@ -1,4 +1,7 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all.
+
+No maintained library does this: atomicwrites is archived, and none clears what a killed job left.
+"""
 
 import hashlib
 import os
@@ -12,7 +15,7 @@ from pathlib import Path
 
 HOST = socket.gethostname().split(".")[0]
 SECONDS_OF_SILENCE = 3600
-"""A temporary folder of another machine that was not written to for so long is nobody's."""
+"""A temporary folder of another machine is abandoned once it has not changed for this long."""
 
 UMASK = os.umask(0o077)
 os.umask(UMASK)
@@ -22,10 +25,10 @@ os.umask(UMASK)
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path that replaces ``path`` when the block succeeds.
 
-    It has the name of ``path``, since libraries choose formats by suffixes, in a hidden folder
-    beside it, since some put temporary files of their own next to what they write. When the block
-    raises, the folder is removed and ``path`` is untouched. What a writer of ``path`` left that was
-    killed is removed first.
+    It has the name of ``path``, since libraries choose formats by suffix, and lies in a hidden
+    folder beside it, since some libraries write temporary files next to their output. When the
+    block raises, the folder is removed and ``path`` is untouched. What a killed writer of ``path``
+    left behind is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,14 +40,14 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as handle:
             os.fsync(handle.fileno())
-        os.chmod(temporary, 0o666 & ~UMASK)  # some libraries close their files to all others
+        os.chmod(temporary, 0o666 & ~UMASK)  # some libraries write for the owner only
         os.replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear_leftovers(path: Path) -> None:
-    """Remove temporary folders of ``path`` whose writers are gone."""
+    """Remove temporary folders of ``path`` whose writers no longer run."""
     for folder in path.parent.iterdir():
         named = re.fullmatch(rf"\.(.+)\.(\d+)\.{re.escape(path.name)}", folder.name)
         if named and not _may_be_written(folder, host=named[1], process=int(named[2])):

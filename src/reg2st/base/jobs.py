@@ -3,15 +3,12 @@
 import errno
 import logging
 import os
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reg2st.base.errors import UserError
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
-"""What PyTorch, CUDA and the system say of it."""
+from reg2st.base.memory import is_out_of_memory, peak_memory_bytes
 
 UNWRITABLE = {
     errno.ENOSPC: "free space on that disk",
@@ -19,12 +16,12 @@ UNWRITABLE = {
     errno.EROFS: "have that disk mounted for writing",
     errno.EACCES: "correct the permissions",
 }
-"""What a user can do about a file that cannot be written, by the system's error."""
+"""What the user can do when a file cannot be written, by the system's error."""
 
 
 @contextmanager
 def job(log: str, threads: int = 1) -> Iterator[logging.Logger]:
-    """Run the block as one job: log to a file, use so many threads, explain the user's mistakes.
+    """Run the block as one job: log to a file, limit its threads, explain the user's mistakes.
 
     A ``UserError``, a full disk or a lack of memory ends the process with exit code 1 and one
     sentence; any other exception leaves its traceback in the log.
@@ -45,36 +42,21 @@ def job(log: str, threads: int = 1) -> Iterator[logging.Logger]:
         if (reason := _lack(error)) is not None:
             logging.error("Error: %s", reason)
             sys.exit(1)
-        logging.exception("This is a fault of the workflow, not of your input; please report it.")
+        logging.exception("This is an error in the workflow, not in your input; please report it.")
         sys.exit(1)
 
 
 def _lack(error: Exception) -> str | None:
-    """One sentence on what the machine lacked; None if the error is of another kind."""
-    text = str(error)
-    if isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY):
+    """One sentence on what the machine lacked; None for any other error."""
+    if is_out_of_memory(error):
         return (
-            f"this job ran out of memory when it held {peak_memory_bytes() / 1e9:.1f} GB; where "
-            "retries are on it asks for more each time, else give its rule more `mem_mb` "
-            "(docs/cluster.md) or run fewer jobs at once."
+            f"this job ran out of memory when it held {peak_memory_bytes() / 1e9:.1f} GB; each "
+            "retry asks for more; without retries, give its rule more `mem_mb` (docs/cluster.md) "
+            "or run fewer jobs at once."
         )
     if isinstance(error, OSError):
         for number, remedy in UNWRITABLE.items():
-            if error.errno == number or os.strerror(number) in text:
+            if error.errno == number or os.strerror(number) in str(error):
                 where = f" at {error.filename}" if error.filename else ""
                 return f"{os.strerror(number)}{where}; {remedy}, then run the same command again."
     return None
-
-
-def peak_memory_bytes() -> int:
-    """The most resident memory that this process has held.
-
-    On Linux ``ru_maxrss`` begins with what the parent held when it started the process, so the
-    kernel's own mark is read there.
-    """
-    try:
-        with open("/proc/self/status") as status:
-            mark = next(line for line in status if line.startswith("VmHWM:"))
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(mark.split()[1]) * 1024

@@ -10,13 +10,13 @@ from filelock import FileLock
 
 @contextmanager
 def alone(lock_file: str | os.PathLike) -> Iterator[None]:
-    """Wait until no other process is in a block of this lock file, which is removed after it.
+    """Run the block while no other process runs one under this lock file; then remove the file.
 
-    A process that is killed inside frees the lock, though its file stays for the next to take.
+    A killed process releases the lock; its file stays until the next process has taken it.
     """
     lock_file = Path(lock_file)
     with FileLock(lock_file):
         try:
             yield
         finally:
-            lock_file.unlink(missing_ok=True)  # FileLock sees that and starts over elsewhere
+            lock_file.unlink(missing_ok=True)  # a waiting FileLock notices and makes a new file

@@ -3,11 +3,14 @@
 import difflib
 from collections.abc import Iterable
 
+MOST_LISTED = 20
+
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """A clause to end a sentence with, in brackets: the likeliest meant name, or all there are."""
-    known = list(known)
-    matches = difflib.get_close_matches(name, known, n=1)
-    if matches:
+    """A clause in brackets to end a sentence with: the likeliest name meant, or the known ones."""
+    known = list(map(str, known))
+    if matches := difflib.get_close_matches(name, known, n=1):
         return f" (did you mean '{matches[0]}'?)"
-    return f" (known are {', '.join(map(str, known))})" if known else " (there are none)"
+    if len(known) > MOST_LISTED:
+        return f" (none of the {len(known):,} known is similar)"
+    return f" (known are {', '.join(known)})" if known else " (there are none)"

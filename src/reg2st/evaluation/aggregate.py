@@ -3,11 +3,10 @@
 import pandas as pd
 
 from reg2st.evaluation.intervals import patient_interval, section_interval
+from reg2st.evaluation.metrics import METRICS, PCC, Metric
 
 GROUP = ["dataset", "split", "method", "variant", "preset"]
 """The columns that identify what is compared; seeds, folds, sections and genes lie within."""
-
-METRICS = ["pcc", "spearman", "mse"]
 
 
 def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
@@ -17,9 +16,9 @@ def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
         scores: tidy scores, one row a run, section and gene.
 
     Returns:
-        One row for each of ``GROUP``, section, patient and gene: pcc, spearman, mse (means of
-        the seeds in which they are defined, NaN where none is), fold (which tested the section),
-        n_spots, n_expressing, mean_expression and n_seeds.
+        One row for each of ``GROUP``, section, patient and gene: every metric (means of the seeds
+        in which it is defined, NaN where it is in none), fold (which tested the section), n_spots,
+        n_expressing, mean_expression and n_seeds.
     """
     return (
         scores.groupby([*GROUP, "section", "patient", "gene"], sort=False, observed=True)
@@ -35,23 +34,20 @@ def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def per_section(scores: pd.DataFrame) -> pd.DataFrame:
+def per_section(scores: pd.DataFrame, metric: Metric = PCC) -> pd.DataFrame:
     """Scores of each section, seeds averaged first.
 
     Returns:
-        One row for each of ``GROUP``, section and patient: mean_pcc, median_pcc, mean_spearman
-        and mean_mse over the genes where they are defined, n_genes, n_undefined (genes without
-        a PCC), fold, n_spots and n_seeds.
+        One row for each of ``GROUP``, section and patient: mean and median of the metric and the
+        mean of every other, over the genes where they are defined, n_genes, n_undefined (genes
+        without the metric), fold, n_spots and n_seeds.
     """
     return (
         over_seeds(scores)
-        .assign(undefined=lambda rows: rows["pcc"].isna())
+        .assign(undefined=lambda rows: rows[metric.name].isna())
         .groupby([*GROUP, "section", "patient"], sort=False, observed=True)
         .agg(
-            mean_pcc=("pcc", "mean"),
-            median_pcc=("pcc", "median"),
-            mean_spearman=("spearman", "mean"),
-            mean_mse=("mse", "mean"),
+            **_averages(metric),
             n_genes=("gene", "size"),
             n_undefined=("undefined", "sum"),
             fold=("fold", "first"),
@@ -62,23 +58,21 @@ def per_section(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def per_gene(scores: pd.DataFrame) -> pd.DataFrame:
+def per_gene(scores: pd.DataFrame, metric: Metric = PCC) -> pd.DataFrame:
     """Scores of each gene, seeds averaged first.
 
     Returns:
-        One row for each of ``GROUP`` and gene: mean_pcc and median_pcc over the sections where
-        it is defined, mean_spearman, mean_mse, n_sections, n_undefined (sections without a PCC),
-        n_expressing and n_spots (sums over sections) and mean_expression (over sections).
+        One row for each of ``GROUP`` and gene: mean and median of the metric and the mean of every
+        other, over the sections where they are defined, n_sections, n_undefined (sections without
+        the metric), n_expressing and n_spots (sums over sections) and mean_expression (over
+        sections).
     """
     return (
         over_seeds(scores)
-        .assign(undefined=lambda rows: rows["pcc"].isna())
+        .assign(undefined=lambda rows: rows[metric.name].isna())
         .groupby([*GROUP, "gene"], sort=False, observed=True)
         .agg(
-            mean_pcc=("pcc", "mean"),
-            median_pcc=("pcc", "median"),
-            mean_spearman=("spearman", "mean"),
-            mean_mse=("mse", "mean"),
+            **_averages(metric),
             n_sections=("section", "size"),
             n_undefined=("undefined", "sum"),
             n_expressing=("n_expressing", "sum"),
@@ -89,38 +83,40 @@ def per_gene(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def summarise(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """One row for each method as the papers report it, with its intervals.
+def summarise(scores: pd.DataFrame, metric: Metric = PCC, seed: int = 0) -> pd.DataFrame:
+    """One row a method as in the papers' tables, with its intervals.
 
-    Seeds are averaged first. A section counts as much as any other, whatever number of its
-    genes has a PCC.
+    Seeds are averaged first. All sections have the same weight, however many of their genes
+    have the metric.
 
     Args:
         scores: tidy scores, one row a run, section and gene.
+        metric: the one that has a median and intervals.
         seed: of the bootstrap over patients.
 
     Returns:
-        One row for each of ``GROUP``: ``mean_pcc``, the mean over sections of the mean over
-        genes; ``median_pcc``, the median over sections of each gene, then the mean over genes;
-        ``mean_spearman`` and ``mean_mse`` like mean_pcc; the 95 % intervals of mean_pcc
+        One row for each of ``GROUP``: ``mean_pcc`` (with the metric's name), the mean over
+        sections of the mean over genes; ``median_pcc``, the median over sections of each gene,
+        then the mean over genes; the mean of every other metric; the 95 % intervals of mean_pcc
         ``section_low`` to ``section_high`` (sections taken as independent) and ``patient_low``
-        to ``patient_high`` (patients drawn); ``n_sections``, ``n_patients``, ``n_genes``,
-        ``n_seeds``, ``n_pairs`` of section and gene, and those without a PCC, ``n_undefined``.
+        to ``patient_high`` (patients resampled); ``n_sections``, ``n_patients``, ``n_genes``,
+        ``n_seeds``, ``n_pairs`` of section and gene, and those without the metric,
+        ``n_undefined``.
     """
-    sections = per_section(scores)
-    genes = per_gene(scores).groupby(GROUP, sort=False, observed=True)
+    sections = per_section(scores, metric)
+    genes = per_gene(scores, metric).groupby(GROUP, sort=False, observed=True)
     rows = []
     for key, group in sections.groupby(GROUP, sort=False, observed=True):
-        section_low, section_high = section_interval(group["mean_pcc"])
-        patient_low, patient_high = patient_interval(group["mean_pcc"], group["patient"], seed=seed)
+        means = group[metric.mean]
+        section_low, section_high = section_interval(means)
+        patient_low, patient_high = patient_interval(means, group["patient"], seed=seed)
         of_genes = genes.get_group(key)
         rows.append(
             {
                 **dict(zip(GROUP, key, strict=True)),
-                "mean_pcc": group["mean_pcc"].mean(),
-                "median_pcc": of_genes["median_pcc"].mean(),
-                "mean_spearman": group["mean_spearman"].mean(),
-                "mean_mse": group["mean_mse"].mean(),
+                metric.mean: means.mean(),
+                metric.median: of_genes[metric.median].mean(),
+                **{other.mean: group[other.mean].mean() for other in _others(metric)},
                 "section_low": section_low,
                 "section_high": section_high,
                 "patient_low": patient_low,
@@ -134,3 +130,16 @@ def summarise(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _averages(metric: Metric) -> dict[str, tuple[str, str]]:
+    """Mean and median of a metric and the means of all others, as ``agg`` takes them."""
+    return {
+        metric.mean: (metric.name, "mean"),
+        metric.median: (metric.name, "median"),
+        **{other.mean: (other.name, "mean") for other in _others(metric)},
+    }
+
+
+def _others(metric: Metric) -> list[Metric]:
+    return [other for other in METRICS.values() if other != metric]

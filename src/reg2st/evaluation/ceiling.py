@@ -1,6 +1,6 @@
-"""The best PCC that counts of this depth let any predictor reach, gene by gene.
+"""The limit that the depth of the counts sets to the PCC of any predictor, and a reference.
 
-Both limits need the counts of the section that is scored; no model sees them.
+Both are by gene, and need the counts of the section that is scored, which no model sees.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from reg2st.evaluation.metrics import pearson
 from reg2st.sections.targets import log_expression
 
 REPEATS = 20
-"""Random halves that are averaged; the mean over genes then moves by about 0.002."""
+"""Random halvings averaged; the mean over genes then varies by about 0.002 between seeds."""
 
 RIDGE_PENALTIES = np.logspace(2, 6, 9)
 
@@ -22,12 +22,11 @@ def split_half_ceiling(
 ) -> NDArray[np.float64]:
     """Square root of the reliability of each gene's observed expression in one section.
 
-    Every count is thinned: each molecule goes to one of two halves by a fair coin. The PCC r
+    Counts are thinned: each molecule goes to one of two halves with probability 1/2. The PCC r
     of the halves' targets, averaged over ``repeats``, is the reliability at half the depth;
-    2r/(1+r) is that at full depth (Spearman-Brown), and no predictor that does not see the
-    counts themselves can be expected to correlate with them better than its square root.
-    Where r is negative, no signal was shown and the ceiling is 0: to leave such genes out
-    would raise the mean over genes.
+    2r/(1+r) is the reliability at full depth (Spearman-Brown), and the expected PCC of a
+    predictor that does not see the counts cannot exceed its square root. Where r is negative
+    there is no signal and the ceiling is 0; leaving such genes out would raise the mean.
 
     Args:
         counts: raw counts of the panel's genes, whole numbers, ``[n, G]``.
@@ -51,26 +50,26 @@ def split_half_ceiling(
     return np.sqrt(2 * reliability / (1 + reliability))
 
 
-def linear_limit(
+def linear_reference(
     counts: ArrayLike, others: Sequence[ArrayLike], seed: int = 0
 ) -> NDArray[np.float64]:
     """PCC of a linear predictor that sees each spot's library size and half of its genes.
 
-    A second limit beside :func:`split_half_ceiling`: the depth of a spot alone moves every
-    gene's target, which raises that ceiling though no image shows it. Here the panel is cut in
-    two at random, and ridge regression, trained on the other sections, predicts the targets of
-    each half from those of the other half and the spot's library size (logarithm and its
-    square, not penalised). The level of each gene in a section is given, since the PCC within
-    a section does not depend on it; so is the target 0 of spots without counts.
+    It stands beside :func:`split_half_ceiling`: the depth of a spot changes every gene's target,
+    which raises that ceiling although no image shows the depth. Here the panel is split in two at
+    random, and ridge regression, trained on the other sections, predicts the targets of each half
+    from those of the other half and the spot's library size (its logarithm and the square of
+    that, not penalised). Each gene's mean in the section is given, since the PCC within a section
+    does not depend on it; so is the target 0 of spots without counts.
 
     Args:
-        counts: raw counts of the panel's genes in the section to be predicted, ``[n, G]``.
-        others: the same genes' counts in the sections to learn from, each ``[m, G]``.
-        seed: of the cut.
+        counts: raw counts of the panel's genes in the section to predict, ``[n, G]``.
+        others: counts of the same genes in the training sections, each ``[m, G]``.
+        seed: of the split.
 
     Returns:
-        float64 ``[G]``; NaN where the PCC is undefined, and throughout where there is nothing
-        to learn from or to predict: no other section, a panel of one gene, no counts.
+        float64 ``[G]``; NaN where the PCC is undefined, and for all genes where there is no
+        other section, a panel of one gene, or no counts.
     """
     from sklearn.linear_model import RidgeCV
     from sklearn.preprocessing import StandardScaler
@@ -83,9 +82,8 @@ def linear_limit(
     observed = log_expression(counts)
     level = observed[filled].mean(axis=0)
     expression, library = _centred(counts)
-    learnt = [_centred(np.asarray(other)) for other in others]
-    train_expression = np.vstack([section for section, _ in learnt])
-    train_library = np.vstack([section for _, section in learnt])
+    centred = [_centred(np.asarray(other)) for other in others]
+    train_expression, train_library = (np.vstack(parts) for parts in zip(*centred, strict=True))
     slopes = np.linalg.lstsq(train_library, train_expression, rcond=None)[0]
     scaler = StandardScaler(with_mean=False)
     train_rest = scaler.fit_transform(train_expression - train_library @ slopes)

@@ -1,48 +1,37 @@
-"""What a method expected of each gene, beside what happened in the test sections."""
+"""The PCC that a method expects of each gene, beside the PCC reached in the test sections."""
 
-from collections.abc import Iterable
-from pathlib import Path
+import os
 
 import numpy as np
 import pandas as pd
 
-from reg2st.base.errors import UserError
+from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.predictions import read_expected_pcc
 
 
-def expected_and_true(scores: pd.DataFrame, predictions: Iterable[Path]) -> pd.DataFrame:
-    """PCC that models expected of each gene of their test sections, and the PCC reached.
+def expected_and_true(scores: pd.DataFrame, predictions: str | os.PathLike) -> pd.DataFrame:
+    """Expected and reached PCC of each gene in the test sections.
 
     Args:
         scores: tidy scores of the runs that predicted (one dataset, split, method and seed).
-        predictions: prediction files of these runs, each with ``var["expected_pcc"]``.
+        predictions: their file.
 
     Returns:
         One row a section and gene: section, patient, gene, expected, pcc (NaN where undefined).
 
     Raises:
-        UserError: a prediction says nothing of its genes.
+        UserError: the file has no expected PCC.
     """
-    import anndata
-
-    expected = []
-    for path in predictions:
-        adata = anndata.read_h5ad(path, backed="r")
-        if "expected_pcc" not in adata.var:
-            raise UserError(f"{path} does not say what PCC it expects: predict anew.")
-        of_genes = adata.var["expected_pcc"].rename("expected").rename_axis("gene").reset_index()
-        expected += [of_genes.assign(section=section) for section in adata.obs["section"].unique()]
-        adata.file.close()
     columns = ["section", "patient", "gene", "pcc"]
-    return pd.concat(expected).merge(scores[columns], on=["section", "gene"])[
-        ["section", "patient", "gene", "expected", "pcc"]
-    ]
+    both = read_expected_pcc(predictions).merge(scores[columns], on=["section", "gene"])
+    return both[["section", "patient", "gene", "expected", "pcc"]]
 
 
 def agreement(table: pd.DataFrame) -> pd.DataFrame:
     """Correlation of expected with true PCC over the genes of each section.
 
     Args:
-        table: of ``expected_and_true``.
+        table: rows of ``expected_and_true``.
 
     Returns:
         One row a section: section, patient, correlation (NaN with fewer than three genes, or
@@ -52,15 +41,14 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     for (section, patient), genes in table.dropna(subset=["pcc"]).groupby(
         ["section", "patient"], sort=False, observed=True
     ):
-        expected, pcc = genes["expected"].to_numpy(), genes["pcc"].to_numpy()
-        varies = len(genes) > 2 and min(np.ptp(expected), np.ptp(pcc)) > 0
+        correlation = pearson(genes[["expected"]], genes[["pcc"]])[0]
         rows.append(
             {
                 "section": section,
                 "patient": patient,
-                "correlation": np.corrcoef(expected, pcc)[0, 1] if varies else np.nan,
-                "mean_expected": expected.mean(),
-                "mean_pcc": pcc.mean(),
+                "correlation": correlation if len(genes) > 2 else np.nan,
+                "mean_expected": genes["expected"].mean(),
+                "mean_pcc": genes["pcc"].mean(),
             }
         )
     columns = ["section", "patient", "correlation", "mean_expected", "mean_pcc"]

@@ -1,4 +1,4 @@
-"""Confidence intervals of a mean over sections, with or without their patients in mind."""
+"""Confidence intervals of a mean over sections, taken as independent or grouped by patient."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 FEWEST_PATIENTS = 3
-"""Fewer patients than this have no interval: their bootstrap has next to nothing to draw."""
+"""Fewer patients than this have no interval: a bootstrap has too few samples to draw."""
 
 
 def section_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -14,7 +14,7 @@ def section_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple
 
     Args:
         values: one value a section, ``[S]``; NaN are left out.
-        confidence: probability that the interval is meant to cover the mean with.
+        confidence: probability with which the interval should cover the mean.
 
     Returns:
         Lower and upper end; NaN for fewer than two sections.
@@ -25,6 +25,7 @@ def section_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return np.nan, np.nan
+    # stats.t.interval is NaN where all values are equal, as with two identical methods.
     half = stats.sem(values) * stats.t.ppf(0.5 + confidence / 2, len(values) - 1)
     return float(values.mean() - half), float(values.mean() + half)
 
@@ -36,19 +37,19 @@ def patient_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval of the mean over sections, drawing whole patients.
+    """Bootstrap interval of the mean over sections, resampling whole patients.
 
     Every resample draws as many patients as there are, with replacement, each with all of its
-    sections, and takes the mean over the sections drawn. The ends are percentiles of these
-    means, widened for the number of patients P as Hesterberg (2015, The American Statistician
+    sections, and takes the mean over these sections. The ends are percentiles of the means,
+    widened for the number of patients P as Hesterberg (2015, The American Statistician
     69:371, "expanded percentile interval") proposes: the tail is
     ``Φ(−√(P/(P−1)) · t(P−1))`` instead of ``Φ(−z)``.
 
     Args:
         values: one value a section, ``[S]``; NaN are left out.
         patients: the patient of each section, ``[S]``.
-        confidence: probability that the interval is meant to cover the mean with;
-            docs/statistics.md says what it reaches with few patients.
+        confidence: probability with which the interval should cover the mean;
+            docs/statistics.md gives the coverage reached with few patients.
         resamples: number of resamples.
         seed: of the draws.
 

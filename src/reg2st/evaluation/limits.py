@@ -1,4 +1,4 @@
-"""The best PCC that any predictor could reach on a section: limits printed beside every score."""
+"""Limits on the PCC that any predictor can reach on a section, and a reference, for every score."""
 
 import os
 from collections.abc import Iterable
@@ -8,43 +8,50 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from reg2st.evaluation.ceiling import linear_limit, split_half_ceiling
+from reg2st.evaluation.ceiling import linear_reference, split_half_ceiling
 from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.tidy import read_tidy
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import log_expression
 
-DEFINITIONS = {
+LIMITS = {
     "noiseless_means": (
         "PCC of the observed expression with the noiseless means that it was simulated from, their "
         "library size held at its expected value"
     ),
     "split_half": (
-        "counts split in two by binomial thinning, PCC of the halves, Spearman-Brown, square root: "
+        "Counts split in two by binomial thinning, PCC of the halves, Spearman-Brown, square root: "
         "the noise of the counts allows no more"
     ),
-    "linear_limit": (
-        "a linear predictor, trained on the other sections, that sees the spot's true library "
-        "size and half of the genes, and predicts the other half"
+}
+"""What no predictor can be expected to exceed, in words, the preferred one first."""
+
+REFERENCES = {
+    "linear_reference": (
+        "A linear predictor, trained on the other sections, that sees the true library size of a "
+        "spot and half of its genes, and predicts the other half; a method may exceed it"
     ),
 }
-"""Limits in the order of preference; methods are told as a share of the first that there is."""
+"""What a score can be compared with, in words."""
+
+DEFINITIONS = LIMITS | REFERENCES
 
 
 def section_limits(
     section: Path, others: list[Path], genes: list[str], truth: Path | None
 ) -> pd.DataFrame:
-    """Limits of one section by gene: columns dataset, section, gene, limit, pcc.
+    """Limits and references of one section by gene: columns dataset, section, gene, limit, pcc.
 
     Args:
         section: section file.
-        others: the other sections of the dataset, which the linear limit learns from.
+        others: the other sections of the dataset, on which the linear reference is trained.
         genes: the panel.
-        truth: for a simulated section, its noiseless means; else None.
+        truth: file of the noiseless means of a simulated section; else None.
     """
     arrays = load_section_arrays(section, genes)
     limits = {
         "split_half": split_half_ceiling(arrays.counts),
-        "linear_limit": linear_limit(
+        "linear_reference": linear_reference(
             arrays.counts, [load_section_arrays(other, genes).counts for other in others]
         ),
     }
@@ -70,7 +77,7 @@ def section_limits(
 
 def read_limits(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
     """Rows of ``section_limits`` of several sections, from the files that hold them."""
-    return pd.concat([pd.read_csv(path, sep="\t", dtype={"section": str}) for path in paths])
+    return pd.concat(map(read_tidy, paths), ignore_index=True)
 
 
 def summarise_limits(limits: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
@@ -81,11 +88,13 @@ def summarise_limits(limits: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame
         scores: tidy scores of the study.
 
     Returns:
-        Columns dataset, split, limit, mean_pcc, definition; the preferred limit first.
+        Columns dataset, split, limit, mean_pcc, kind ("limit" or "reference"), definition; the
+        preferred limit first.
     """
     tested = scores[["dataset", "split", "section", "gene"]].drop_duplicates()
     mean = _mean_pcc(tested.merge(limits, on=["dataset", "section", "gene"]), ["dataset", "split"])
-    return mean.assign(definition=mean["limit"].map(DEFINITIONS))
+    kind = mean["limit"].map(lambda name: "limit" if name in LIMITS else "reference")
+    return mean.assign(kind=kind, definition=mean["limit"].map(DEFINITIONS))
 
 
 def limits_by_section(limits: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +108,7 @@ def limits_by_gene(limits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean_pcc(limits: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Mean limits by some columns, each group's in the order of preference."""
+    """Mean limits grouped by ``keys``, the preferred limit first in each group."""
     mean = limits.groupby([*keys, "limit"], as_index=False)["pcc"].mean()
     preference = mean["limit"].map(list(DEFINITIONS).index)
     order = mean.assign(preference=preference).sort_values([*keys, "preference"])

@@ -1,7 +1,10 @@
 """Agreement of predicted with observed expression, gene by gene within one section."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 ROUNDING = 16
@@ -12,7 +15,7 @@ def is_constant(values: ArrayLike) -> NDArray[np.bool_]:
     """Which columns do not vary beyond float32 rounding.
 
     Predictions are stored as float32, so a model that predicts one value per gene may differ
-    by a few rounding units from spot to spot; such a column has no correlation to speak of.
+    by a few rounding units from spot to spot. Such a column has no correlation.
 
     Args:
         values: ``[n, G]``, spots by genes.
@@ -23,12 +26,14 @@ def is_constant(values: ArrayLike) -> NDArray[np.bool_]:
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
         return np.ones(values.shape[1], dtype=bool)
-    largest = np.abs(values).max(axis=0)
-    return np.ptp(values, axis=0) <= ROUNDING * np.finfo(np.float32).eps * largest
+    low, high = values.min(axis=0), values.max(axis=0)
+    return high - low <= ROUNDING * np.finfo(np.float32).eps * np.maximum(-low, high)
 
 
 def pearson(observed: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
     """Pearson correlation of each column, in float64.
+
+    ``scipy.stats.pearsonr`` along an axis also computes p-values: up to twice the time.
 
     Args:
         observed: ``[n, G]``.
@@ -41,29 +46,82 @@ def pearson(observed: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
         ValueError: the two differ in shape or are not matrices.
     """
     observed, predicted = _matrices(observed, predicted)
-    undefined = is_constant(observed) | is_constant(predicted)
+    varies = ~(is_constant(observed) | is_constant(predicted))
     correlation = np.full(observed.shape[1], np.nan)
-    if undefined.all():
-        return correlation
-    first = _unit_columns(observed[:, ~undefined])
-    second = _unit_columns(predicted[:, ~undefined])
-    correlation[~undefined] = np.clip((first * second).sum(axis=0), -1.0, 1.0)
+    if varies.any():
+        products = _unit_columns(observed[:, varies]) * _unit_columns(predicted[:, varies])
+        correlation[varies] = np.clip(products.sum(axis=0), -1.0, 1.0)
     return correlation
 
 
 def spearman(observed: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
-    """Spearman correlation of each column: Pearson of the ranks, ties sharing a mean rank.
+    """Spearman correlation of each column: Pearson of the ranks; ties share their mean rank.
 
     Shapes, NaN and errors as in :func:`pearson`.
     """
+    from scipy.stats import rankdata
+
     observed, predicted = _matrices(observed, predicted)
-    correlation = pearson(_ranks(observed), _ranks(predicted))
+    correlation = pearson(rankdata(observed, axis=0), rankdata(predicted, axis=0))
     correlation[is_constant(observed) | is_constant(predicted)] = np.nan
     return correlation
 
 
+def mean_squared_error(observed: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
+    """Mean squared error of each column, in squared units of the target.
+
+    Shapes and errors as in :func:`pearson`; NaN where there is no spot.
+    """
+    observed, predicted = _matrices(observed, predicted)
+    if not len(observed):
+        return np.full(observed.shape[1], np.nan)
+    return np.square(observed - predicted).mean(axis=0)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How predicted and observed expression of a gene are compared over the spots of a section.
+
+    Attributes:
+        name: its column in the tidy scores.
+        label: what tables and figures call it.
+        function: observed and predicted ``[n, G]`` to a value of each gene, float64 ``[G]``; NaN
+            where it is undefined.
+        better: which values are the better ones.
+        unit: empty if it has none.
+    """
+
+    name: str
+    label: str
+    function: Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]
+    better: Literal["higher", "lower"]
+    unit: str = ""
+
+    @property
+    def mean(self) -> str:
+        """The column of its mean in tables."""
+        return f"mean_{self.name}"
+
+    @property
+    def median(self) -> str:
+        """The column of its median in tables."""
+        return f"median_{self.name}"
+
+    @property
+    def with_unit(self) -> str:
+        """Its label for an axis."""
+        return f"{self.label} ({self.unit or 'no unit'})"
+
+
+PCC = Metric("pcc", "PCC", pearson, "higher")
+SPEARMAN = Metric("spearman", "Spearman correlation", spearman, "higher")
+MSE = Metric("mse", "MSE", mean_squared_error, "lower", "squared units of the target")
+
+METRICS = {metric.name: metric for metric in (PCC, SPEARMAN, MSE)}
+
+
 def score_section(observed: ArrayLike, predicted: ArrayLike) -> dict[str, NDArray[np.float64]]:
-    """Score one section: a column per metric, a row per gene.
+    """Score one section by every metric.
 
     Args:
         observed: target expression, ``[n, G]``, spots by genes.
@@ -71,22 +129,13 @@ def score_section(observed: ArrayLike, predicted: ArrayLike) -> dict[str, NDArra
             available for the section predicts NaN throughout, and scores NaN.
 
     Returns:
-        ``pcc``, ``spearman`` (NaN where undefined: a side is constant; nothing is filled in)
-        and ``mse`` (in squared units of the target), each float64 ``[G]``.
+        A value of each gene, float64 ``[G]``, by the metric's name; nothing is filled in where it
+        is undefined.
 
     Raises:
         ValueError: the two differ in shape, or are not matrices.
     """
-    observed, predicted = _matrices(observed, predicted)
-    n_spots, n_genes = observed.shape
-    squared_error = (
-        np.square(observed - predicted).mean(axis=0) if n_spots else np.full(n_genes, np.nan)
-    )
-    return {
-        "pcc": pearson(observed, predicted),
-        "spearman": spearman(observed, predicted),
-        "mse": squared_error,
-    }
+    return {name: metric.function(observed, predicted) for name, metric in METRICS.items()}
 
 
 def _matrices(
@@ -102,12 +151,7 @@ def _matrices(
     return observed, predicted
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return pd.DataFrame(values).rank().to_numpy()
-
-
 def _unit_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Scaling first keeps the squares of very small columns from underflowing.
     centred = values - values.mean(axis=0)
-    centred /= np.abs(centred).max(axis=0)
+    centred /= np.abs(centred).max(axis=0)  # keeps squares of very small columns from underflow
     return centred / np.linalg.norm(centred, axis=0)

@@ -1,13 +1,15 @@
 """Agreement of clusters of predicted expression with the pathologist's regions."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reg2st.evaluation.predictions import run_of, section_predictions
+from reg2st.sections.annotations import load_labels
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import log_expression
 
@@ -19,7 +21,7 @@ COMPONENTS = 20
 
 RESTARTS = 10
 NOT_A_REGION = ("", "undetermined")
-"""Labels that name no region, besides a missing one."""
+"""Labels that count as missing."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class RegionAgreement:
     Attributes:
         ari: adjusted Rand index, 0 by chance, 1 for the same partition.
         nmi: normalised mutual information (arithmetic mean), 0 to 1.
-        n_regions: different labels, and so clusters asked for.
+        n_regions: distinct labels, and so the number of clusters.
         n_labelled: spots compared.
-        n_unlabelled: spots left out for want of a label.
+        n_unlabelled: spots left out because they have no label.
     """
 
     ari: float
@@ -44,11 +46,11 @@ class RegionAgreement:
 def region_agreement(
     predicted: ArrayLike, labels: Sequence[str | float | None], seed: int = 0
 ) -> RegionAgreement:
-    """Cluster the labelled spots by expression, as many clusters as regions, and compare.
+    """Cluster the labelled spots by expression, with as many clusters as regions, and compare.
 
     Args:
         predicted: expression ``[n, G]``.
-        labels: region of each spot, ``[n]``; missing, empty or "undetermined" is no label.
+        labels: region of each spot, ``[n]``; missing, empty or "undetermined" means no label.
         seed: of k-means.
 
     Returns:
@@ -82,24 +84,22 @@ def is_labelled(labels: Sequence[str | float | None]) -> NDArray[np.bool_]:
 
 
 def clusters_of(predicted: ArrayLike, n_clusters: int, seed: int = 0) -> NDArray[np.int_] | None:
-    """Clusters of spots by expression: k-means on the first principal components.
-
-    Hist2ST's paper evaluates regions so.
+    """Clusters of spots by expression: k-means on the first principal components, as in Hist2ST.
 
     Args:
         predicted: expression of the spots, ``[n, G]``.
-        n_clusters: how many clusters.
+        n_clusters: number of clusters.
         seed: of k-means.
 
     Returns:
         The cluster of each spot, ``[n]``, all 0 for a constant prediction; None for fewer than two
-        clusters or without a prediction.
+        clusters or without a prediction (no gene, or NaN).
     """
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
 
     predicted = np.asarray(predicted, dtype=np.float64)
-    if n_clusters < 2 or not np.isfinite(predicted).all():
+    if n_clusters < 2 or not predicted.size or not np.isfinite(predicted).all():
         return None
     if not np.ptp(predicted, axis=0).any():
         return np.zeros(len(predicted), dtype=int)
@@ -109,7 +109,7 @@ def clusters_of(predicted: ArrayLike, n_clusters: int, seed: int = 0) -> NDArray
 
 
 def matched(clusters: ArrayLike, regions: ArrayLike) -> NDArray[np.str_]:
-    """Clusters named after regions, one each, so that most spots have their own region's name.
+    """Clusters named after regions, one each, so that as many spots as possible agree.
 
     Args:
         clusters: cluster of each spot, ``[n]``.
@@ -129,37 +129,36 @@ def matched(clusters: ArrayLike, regions: ArrayLike) -> NDArray[np.str_]:
 
 def section_agreements(
     section: str | os.PathLike,
-    runs: Sequence[Mapping[str, str | int]],
+    labels: str | os.PathLike,
     predictions: Sequence[str | os.PathLike],
 ) -> "pd.DataFrame":
     """Agreement of every run that tested a section, and of the observed expression.
 
     Args:
-        section: section file with labels.
-        runs: the columns that identify each run.
-        predictions: the prediction file of each run.
+        section: section file.
+        labels: file of its labels.
+        predictions: files of the predictions of every method and seed that tested it.
 
     Returns:
-        A row a run: its columns, section, patient and those of :class:`RegionAgreement`. For each
-        fold there is a row of the method ``observed`` besides: the observed expression of the
-        same panel, clustered alike.
+        A row a run: its columns, section, patient and those of :class:`RegionAgreement`. Each
+        split also has a row of the method ``observed``: the observed expression of the genes that
+        the methods predict, clustered in the same way.
     """
-    import anndata
     import pandas as pd
 
     arrays = load_section_arrays(section)
+    regions = load_labels(labels, arrays.barcodes)
     place = {"section": arrays.name, "patient": arrays.patient}
-    observed: dict[tuple, dict] = {}
+    observed: dict[str, dict] = {}
     rows = []
-    for key, path in zip(runs, predictions, strict=True):
-        table = anndata.read_h5ad(path)
-        fold = (key["split"], key["fold"])
-        if fold not in observed:
-            counts = load_section_arrays(section, list(table.var_names)).counts
-            agreement = region_agreement(log_expression(counts), arrays.labels)
+    for path in predictions:
+        predicted = section_predictions(path, arrays.name)
+        key = {**run_of(path), "fold": predicted.fold}
+        if predicted.genes and key["split"] not in observed:
+            counts = load_section_arrays(section, predicted.genes).counts
+            agreement = region_agreement(log_expression(counts), regions)
             name = {"method": "observed", "variant": "full", "preset": "published", "seed": 0}
-            observed[fold] = {**key, **name, **place, **asdict(agreement)}
-        predicted = table.X[(table.obs["section"] == arrays.name).to_numpy()]
-        agreement = region_agreement(predicted, arrays.labels)
+            observed[key["split"]] = {**key, **name, **place, **asdict(agreement)}
+        agreement = region_agreement(predicted.of_spots(arrays.barcodes), regions)
         rows.append({**key, **place, **asdict(agreement)})
     return pd.DataFrame([*observed.values(), *rows])

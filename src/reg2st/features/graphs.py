@@ -6,6 +6,7 @@ spot i that listens to it.
 
 import os
 import zipfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +14,11 @@ from numpy.typing import ArrayLike
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
 
-CANDIDATES_AT_A_TIME = 2_000_000
-"""Spot pairs held in memory at once while neighbours are ranked."""
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
+
+SPARE_CANDIDATES = 8
+"""Spots ranked beyond the neighbours wanted: enough for the ties of square and hexagonal arrays."""
 
 
 def nearest_neighbours(
@@ -28,7 +32,7 @@ def nearest_neighbours(
 
     Args:
         array_xy: ``[n, 2]``, array coordinates of the spots.
-        neighbours: edges of a spot at most.
+        neighbours: largest number of edges to a spot.
         radius: largest distance kept, in array units, inclusive; None keeps all.
 
     Returns:
@@ -37,51 +41,38 @@ def nearest_neighbours(
     from scipy.spatial import KDTree
 
     xy = np.asarray(array_xy, dtype=np.float64).reshape(-1, 2)
-    n = len(xy)
-    kept = min(neighbours, n - 1)
+    spots = np.arange(len(xy))
+    kept = min(neighbours, len(xy) - 1)
     if kept <= 0:
         return np.empty((2, 0), dtype=np.int64)
-    tree = KDTree(xy)
-    nearest = np.empty((n, kept), dtype=np.int64)
-    squared = np.empty((n, kept))
-    pending = np.arange(n)
-    candidates = min(n, kept + 9)
-    while len(pending):
-        unsettled = []
-        rows = max(1, CANDIDATES_AT_A_TIME // candidates)
-        for start in range(0, len(pending), rows):
-            spots = pending[start : start + rows]
-            found, distances = _ranked_others(tree, xy, spots, candidates)
-            nearest[spots] = found[:, :kept]
-            squared[spots] = distances[:, :kept]
-            # A tie with the last neighbour may reach past the candidates.
-            tied = distances[:, -1] <= distances[:, kept - 1] * (1 + 1e-9)
-            unsettled.append(spots[tied])
-        pending = np.concatenate(unsettled) if candidates < n else np.empty(0, dtype=np.int64)
-        candidates = min(n, 4 * candidates)
-
-    spot = np.repeat(np.arange(n), kept)
-    edge_index = np.stack([nearest.ravel(), spot])
-    if radius is not None:
-        edge_index = edge_index[:, np.sqrt(squared.ravel()) <= radius]
-    return edge_index
+    nearest, distances = _nearest_others(KDTree(xy), spots, kept, 1 + kept + SPARE_CANDIDATES)
+    edge_index = np.stack([nearest.ravel(), np.repeat(spots, kept)])
+    return edge_index if radius is None else edge_index[:, distances.ravel() <= radius]
 
 
-def _ranked_others(
-    tree, xy: np.ndarray, spots: np.ndarray, candidates: int
+def _nearest_others(
+    tree: "KDTree", spots: np.ndarray, kept: int, candidates: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and squared distances ``[spots, candidates - 1]`` of the nearest others."""
-    found = tree.query(xy[spots], k=candidates)[1]
-    squared = ((xy[found] - xy[spots, None]) ** 2).sum(axis=2)
-    # The spot itself goes last; among more equal points than candidates it may be missing,
-    # and the last candidate goes instead.
-    squared[found == spots[:, None]] = np.inf
-    order = np.lexsort((found, squared))[:, :-1]
-    return np.take_along_axis(found, order, axis=1), np.take_along_axis(squared, order, axis=1)
+    """Indices and distances ``[spots, kept]`` of the nearest others.
+
+    A k-d tree returns equal distances in any order, also in scikit-learn and squidpy. Hence more
+    candidates are ranked here; spots whose ties may reach past them are asked again with more.
+    """
+    candidates = min(candidates, tree.n)
+    distances, found = tree.query(tree.data[spots], k=candidates)
+    distances[found == spots[:, None]] = -1  # ranks the spot itself first
+    order = np.lexsort((found, distances))
+    found = np.take_along_axis(found, order, axis=1)
+    distances = np.take_along_axis(distances, order, axis=1)
+    tied = distances[:, -1] <= distances[:, kept] * (1 + 1e-9)
+    found, distances = found[:, 1 : kept + 1], distances[:, 1 : kept + 1]
+    if candidates < tree.n and tied.any():
+        found[tied], distances[tied] = _nearest_others(tree, spots[tied], kept, 4 * candidates)
+    return found, distances
 
 
 def write_graph(path: str | os.PathLike, edge_index: np.ndarray, n_spots: int) -> None:
-    """Write the edges of a section of ``n_spots`` spots, with or without edges, as ``.npz``."""
+    """Write the edges of a section of ``n_spots`` spots as ``.npz``."""
     with written_whole(path) as temporary:
         np.savez(
             temporary,
@@ -95,21 +86,19 @@ def read_graph(path: str | os.PathLike, n_spots: int | None = None) -> np.ndarra
 
     Args:
         path: the file.
-        n_spots: spots of the section that the graph should belong to, if known.
+        n_spots: number of spots in the graph's section, if known.
 
     Raises:
-        UserError: the file is no graph, or one of another number of spots.
+        UserError: the file is not a graph, or has another number of spots.
     """
     try:
         with np.load(path) as arrays:
             edge_index, written_for = arrays["edge_index"], int(arrays["n_spots"])
     except (EOFError, KeyError, ValueError, zipfile.BadZipFile):
-        raise UserError(f"{path} is not a graph: delete it, and it is made anew.") from None
+        raise UserError(f"{path} is not a graph; delete it and run again.") from None
     spots = written_for if n_spots is None else n_spots
     fits = edge_index.dtype == np.int64 and edge_index.ndim == 2 and len(edge_index) == 2
     fits = fits and (edge_index.size == 0 or 0 <= edge_index.min() <= edge_index.max() < spots)
     if not fits or spots != written_for:
-        raise UserError(
-            f"{path} is not the graph of {spots} spots: delete it, and it is made anew."
-        )
+        raise UserError(f"{path} is not the graph of {spots} spots; delete it and run again.")
     return edge_index

@@ -1,21 +1,20 @@
-"""Cut a patch around each spot, and draw the slide with its spots.
+"""Cut a patch around each spot.
 
-A patch is always 224 x 224 pixels; how much of the slide it shows is its view.
+A patch is always 224 x 224 pixels; its view says how much of the slide it shows.
 """
 
 import logging
 import os
-import sys
 from typing import NamedTuple
 
 import h5py
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, model_validator
-from tqdm import tqdm
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
-from reg2st.sections.section_file import load_section_arrays, load_thumbnail
+from reg2st.base.progress import Progress
+from reg2st.sections.section_file import check_same_spots, load_section_arrays
 from reg2st.sections.slides import Slide, open_slide
 
 log = logging.getLogger(__name__)
@@ -29,12 +28,16 @@ PATCHES_A_CHUNK = 64
 
 
 class View(BaseModel):
-    """What a patch shows: a field of so many pixels of the slide, or a wanted pixel size."""
+    """What a patch shows: a field of ``field_px`` slide pixels, or pixels of ``um_per_px``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    field_px: PositiveInt | None = None
-    um_per_px: PositiveFloat | None = None
+    field_px: int | None = Field(
+        None, ge=16, description="Width of the field, px of the slide at its own resolution."
+    )
+    um_per_px: PositiveFloat | None = Field(
+        None, description="Pixel size that patches are resampled to, µm."
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "View":
@@ -46,7 +49,7 @@ class View(BaseModel):
         """Side of the field in pixels of the slide's level 0.
 
         Raises:
-            UserError: the view asks for a pixel size and the slide's is unknown.
+            UserError: the view is given by pixel size, and that of the slide is unknown.
         """
         if self.field_px is not None:
             return float(self.field_px)
@@ -66,7 +69,7 @@ class Patches(NamedTuple):
         coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
         barcodes: str ``[n]``.
         mean_grey: float32 ``[n]``, 0 to 255.
-        padded: bool ``[n]``, whether the field leaves the slide.
+        padded: bool ``[n]``, whether the field extends beyond the slide.
     """
 
     images: np.ndarray
@@ -90,10 +93,10 @@ def cut_patches(
     (side of the field at level 0), patch_px and, where known, um_per_px of the patch.
 
     Returns:
-        How many patches leave the slide and are padded white; they are also logged.
+        Number of patches that extend beyond the slide and are padded white; also logged.
 
     Raises:
-        UserError: the slide is bad, or the view needs a pixel size that is unknown.
+        UserError: the slide is bad, or the view needs an unknown pixel size.
     """
     section = load_section_arrays(section_path)
     field_px = view.field_of(section.um_per_px)
@@ -107,7 +110,7 @@ def cut_patches(
         h5py.File(temporary, "w") as file,
     ):
         images = file.create_dataset("img", (n, PATCH_PX, PATCH_PX, 3), dtype=np.uint8)
-        with progress(f"patches of {section.name}", n) as bar:
+        with Progress(f"patches of {section.name}", n, unit=" patches") as bar:
             for start in range(0, n, PATCHES_A_CHUNK):
                 chunk = slice(start, start + PATCHES_A_CHUNK)
                 cut = np.stack([_patch(slide, corner, field_px) for corner in corners[chunk]])
@@ -135,13 +138,22 @@ def cut_patches(
     return int(padded.sum())
 
 
-def read_patches(path: str | os.PathLike) -> Patches:
-    """Read all patches of a section."""
+def read_patches(path: str | os.PathLike, spots: np.ndarray | None = None) -> Patches:
+    """Read all patches of a section.
+
+    Args:
+        spots: barcodes that the patches must belong to, in this order.
+
+    Raises:
+        UserError: the file is bad, or belongs to other spots.
+    """
     with open_patches(path) as file:
+        barcodes = _barcodes(file)
+        check_same_spots(path, barcodes, spots)
         return Patches(
             images=file["img"][()],
             coords=file["coords"][()],
-            barcodes=file["barcode"].asstr()[()].astype(str),
+            barcodes=barcodes,
             mean_grey=file["mean_grey"][()],
             padded=file["padded"][()],
             field_px=float(file.attrs["field_px"]),
@@ -149,101 +161,35 @@ def read_patches(path: str | os.PathLike) -> Patches:
         )
 
 
-def read_mean_grey(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
-    """Barcodes str ``[n]`` and mean grey values float32 ``[n]``, without the images."""
+def read_mean_grey(path: str | os.PathLike, spots: np.ndarray | None = None) -> np.ndarray:
+    """Mean grey values of the patches, float32 ``[n]``; arguments as in :func:`read_patches`."""
     with open_patches(path) as file:
-        return file["barcode"].asstr()[()].astype(str), file["mean_grey"][()]
+        check_same_spots(path, _barcodes(file), spots)
+        return file["mean_grey"][()]
+
+
+def _barcodes(file: h5py.File) -> np.ndarray:
+    return file["barcode"].asstr()[()].astype(str)
 
 
 def open_patches(path: str | os.PathLike) -> h5py.File:
     """Open a patch file for reading.
 
     Raises:
-        UserError: it is missing, damaged or no patch file.
+        UserError: it is missing, damaged or not a patch file.
     """
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError as error:
         raise UserError(f"The patch file {path} does not exist.") from error
     except OSError as error:
-        raise UserError(f"{path} is damaged or no patch file; make it again.") from error
+        raise UserError(
+            f"{path} is damaged or not a patch file; delete it and run again."
+        ) from error
     if "img" not in file:
         file.close()
-        raise UserError(f"{path} is no patch file: it lacks img.")
+        raise UserError(f"{path} is not a patch file: it lacks img.")
     return file
-
-
-def progress(what: str, total: int) -> tqdm:
-    """A progress bar of patches on a terminal; in a log file, a line now and then."""
-    on_terminal = sys.stderr.isatty()
-    return tqdm(
-        desc=what,
-        total=total,
-        unit=" patches",
-        mininterval=0.1 if on_terminal else 10,
-        ascii=not on_terminal,
-    )
-
-
-def qc_picture(
-    section_path: str | os.PathLike, patches_path: str | os.PathLike, out: str | os.PathLike
-) -> None:
-    """Draw the slide with its spots to scale, and say what was used, dropped and padded."""
-    from matplotlib.collections import EllipseCollection
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
-    section = load_section_arrays(section_path)
-    thumbnail, scale = load_thumbnail(section_path)
-    with open_patches(patches_path) as file:
-        padded = file["padded"][()]
-        field_px = file.attrs["field_px"]
-    height, width = thumbnail.shape[:2]
-
-    figure = Figure(figsize=(8, 8 * height / width + 0.6), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(thumbnail)
-    diameter_px = section.spot_diameter_px
-    diameter = (diameter_px if np.isfinite(diameter_px) else field_px) * scale
-    for chosen, colour, label in (
-        (~padded, "#0072B2", "inside"),
-        (padded, "#D55E00", "patch leaves the slide"),
-    ):
-        centres = section.pixel_xy[chosen] * scale
-        axes.add_collection(
-            EllipseCollection(
-                np.full(len(centres), diameter),
-                np.full(len(centres), diameter),
-                np.zeros(len(centres)),
-                units="xy",
-                offsets=centres,
-                offset_transform=axes.transData,
-                facecolors="none",
-                edgecolors=colour,
-                linewidths=1.2,
-                label=label,
-            )
-        )
-    first = (section.pixel_xy[0] - field_px / 2) * scale
-    axes.add_patch(
-        Rectangle(
-            first, field_px * scale, field_px * scale, fill=False, edgecolor="black", linewidth=1
-        )
-    )
-    if section.um_per_px is not None:
-        _draw_scale_bar(axes, width, height, section.um_per_px / scale)
-    dropped = ", ".join(
-        f"{number} {reason}" for reason, number in section.dropped.items() if number
-    )
-    axes.set_title(
-        f"{section.dataset} {section.name}: {len(padded)} spots used, {padded.sum()} padded\n"
-        f"left out: {dropped or 'nothing'}",
-        fontsize=10,
-        loc="left",
-    )
-    axes.set_axis_off()
-    with written_whole(out) as temporary:
-        figure.savefig(temporary, dpi=120)
 
 
 def _patch(slide: Slide, corner: np.ndarray, field_px: float) -> np.ndarray:
@@ -251,15 +197,3 @@ def _patch(slide: Slide, corner: np.ndarray, field_px: float) -> np.ndarray:
     if field_px == PATCH_PX:
         return slide.read(x, y, PATCH_PX, PATCH_PX)
     return slide.read(x, y, field_px, field_px, output_px=PATCH_PX)
-
-
-def _draw_scale_bar(axes: object, width: int, height: int, um_per_px: float) -> None:
-    """A bar of a round length, about a fifth of the picture, in its lower left corner."""
-    longest_um = width * um_per_px / 5
-    power = 10 ** np.floor(np.log10(longest_um))
-    length_um = power * max(step for step in (1, 2, 5) if step * power <= longest_um)
-    length = length_um / um_per_px
-    x, y = 0.03 * width, 0.97 * height
-    axes.plot([x, x + length], [y, y], color="black", linewidth=3, solid_capstyle="butt")
-    shown = f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um:g} µm"
-    axes.text(x + length / 2, y - 0.01 * height, shown, ha="center", va="bottom", fontsize=9)

@@ -1,1 +1,1 @@
-"""Models: tensors of one section in, predicted expression out. No file, path or dataset."""
+"""Models: from tensors of a section to predicted expression, without files or paths."""

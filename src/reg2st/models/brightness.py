@@ -1,16 +1,16 @@
-"""The control `brightness`: one grey value a spot."""
+"""The control `brightness`: the mean grey value of each patch."""
 
 import torch
 from torch import Tensor
 
-from reg2st.models.interface import Control, Inputs, SectionTensors, Settings, Sizes, stacked
+from reg2st.models.interface import Inputs, Regression, SectionTensors, Settings, Sizes, stacked
 
 
-class Brightness(Control):
-    """One straight line a gene through the mean grey value of the patch, by least squares.
+class Brightness(Regression):
+    """A linear function of the patch's mean grey value for each gene, by least squares.
 
-    A patch's brightness falls with the density of its nuclei, so the sign of a gene's slope is
-    part of the fit. If all training patches are equally bright, slopes are 0.
+    Brightness falls with the density of nuclei, so the sign of a gene's slope is part of the fit.
+    If all training patches are equally bright, slopes are 0.
     """
 
     def __init__(self, settings: Settings, sizes: Sizes) -> None:

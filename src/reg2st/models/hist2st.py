@@ -6,7 +6,6 @@ doi 10.1093/bib/bbac297.
 """
 
 from collections.abc import Iterable
-from itertools import chain
 from typing import ClassVar
 
 import torch
@@ -14,24 +13,15 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
-from reg2st.models.layers import Dropout, PositionTables, Transformer, ZINBHead, zinb_loss
-from reg2st.models.pixels import as_channel_x_y, centre_patches
-from reg2st.sections.targets import size_factors
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+from reg2st.models.distillation import SelfDistilledNetwork, SelfDistilledSettings
+from reg2st.models.interface import Sizes
+from reg2st.models.layers import Dropout, PositionTables, Transformer
 
 
-class Hist2STSettings(NetworkSettings):
+class Hist2STSettings(SelfDistilledSettings):
     """Published settings of Hist2ST."""
 
-    epochs: int = Field(350, gt=0)
-    learning_rate: float = Field(1e-5, gt=0)
-    learning_rate_decay: float = Field(0.9, gt=0, le=1)
-    decay_every_epochs: int = Field(50, gt=0)
     graph: str = "nearest_4_within_2"
-    patch_px: int = Field(112, gt=0, le=224)
     position_rows: int = Field(64, gt=0)
     patch_kernel_px: int = Field(7, gt=0)
     channels: int = Field(32, gt=0, multiple_of=8)
@@ -43,12 +33,6 @@ class Hist2STSettings(NetworkSettings):
     feedforward_width: int = Field(1024, gt=0)
     graph_layers: int = Field(4, gt=0)
     dropout: float = Field(0.2, ge=0, lt=1)
-    zinb_weight: float = Field(0.25, ge=0)
-    distillation_weight: float = Field(0.5, ge=0)
-    augmented_passes: int = Field(5, gt=0)
-    grey_probability: float = Field(0.1, ge=0, le=1)
-    flip_probability: float = Field(0.2, ge=0, le=1)
-    largest_rotation_degrees: float = Field(90, ge=0)
 
 
 class DepthwiseConvolution(nn.Conv2d):
@@ -92,8 +76,8 @@ class MixerBlock(nn.Module):
         return self.pointwise(maps + self.depthwise(maps))
 
 
-class Hist2ST(Network):
-    """Local texture, then the whole section, then each spot's neighbourhood.
+class Hist2ST(SelfDistilledNetwork):
+    """Texture of each patch, then the whole section, then each spot's neighbourhood.
 
     Shapes at each step, for n spots, a patch of s pixels, c channels, a map of m x m
     (m = s / patch kernel), width d = (c / 8) m m, p passes, L graph layers and G genes::
@@ -161,41 +145,9 @@ class Hist2ST(Network):
         for layer in self.graph_layers:
             nn.init.xavier_uniform_(layer.lin_l.weight)
         self.depth_reader = nn.LSTM(width, width, num_layers=2)
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, sizes.genes))
-        self.zinb_head = ZINBHead(width, sizes.genes)
-        self.coefficient = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
-
-    @classmethod
-    def inputs(cls, settings: Hist2STSettings) -> Inputs:
-        return Inputs(patches=True, graph=settings.graph)
-
-    def forward(self, section: SectionTensors) -> Tensor:
-        patches = as_channel_x_y(centre_patches(section.patches, self.settings.patch_px))
-        feature = self.features([patches], section.array_xy, section.edge_index)[0]
-        return self.head(feature)
-
-    def losses(self, section: SectionTensors) -> dict[str, Tensor]:
-        patches = as_channel_x_y(centre_patches(section.patches, self.settings.patch_px))
-        augmented = (self.augment(patches) for _ in range(self.settings.augmented_passes))
-        passes = self.features(chain([patches], augmented), section.array_xy, section.edge_index)
-        feature = passes[0]
-        prediction = self.head(feature)
-        zinb = zinb_loss(section.counts, size_factors(section.counts), self.zinb_head(feature))
-        return {
-            "mse": F.mse_loss(prediction, section.expression),
-            "zinb": self.settings.zinb_weight * zinb,
-            "distillation": self.settings.distillation_weight
-            * F.mse_loss(self.distil(passes[1:]), prediction),
-        }
+        self.add_heads(width)
 
     def features(self, passes: Iterable[Tensor], array_xy: Tensor, edge_index: Tensor) -> Tensor:
-        """Last hidden feature ``[p, n, d]`` of each pass over the section's patches.
-
-        Shapes:
-            passes: p tensors ``[n, 3, x, y]``, 0..1.
-            array_xy: int64 ``[n, 2]``.
-            edge_index: int64 ``[2, e]``.
-        """
         textures = torch.stack([self.texture(patches) for patches in passes])
         feature = self.blocks(textures + self.positions(array_xy))
         depths = []
@@ -206,50 +158,6 @@ class Hist2ST(Network):
         return sequence.mean(dim=0).unflatten(0, textures.shape[:2])
 
     def texture(self, patches: Tensor) -> Tensor:
-        """What each patch shows by itself, ``[n, 3, x, y]`` to ``[n, d]``."""
+        """Texture feature of each patch, ``[n, 3, x, y]`` to ``[n, d]``."""
         patches = patches.contiguous(memory_format=torch.channels_last)  # three times as fast
         return self.reduction(self.mixer(self.patch_embedding(patches))).flatten(1)
-
-    def distil(self, features: Tensor) -> Tensor:
-        """Prediction of several passes, weighted for each spot: ``[p, n, d]`` to ``[n, G]``."""
-        weight = self.coefficient(features).softmax(dim=0)
-        return (weight * self.head(features)).sum(dim=0)
-
-    def augment(self, patches: Tensor) -> Tensor:
-        """One random transform for all patches of a section: grey, rotation, flip.
-
-        Drawn from PyTorch's global generator on the CPU, whatever the device.
-        Corners that a rotation uncovers are black.
-
-        Shapes: ``[n, 3, x, y]`` in and out.
-        """
-        settings = self.settings
-        grey, angle, flip = torch.rand(3).tolist()
-        if grey < settings.grey_probability:
-            luma = torch.tensor(LUMA, device=patches.device).view(3, 1, 1)
-            patches = (luma * patches).sum(dim=1, keepdim=True).expand_as(patches)
-        patches = rotate(patches, (2 * angle - 1) * settings.largest_rotation_degrees)
-        return patches.flip(-1) if flip < settings.flip_probability else patches
-
-    def optimiser(
-        self, steps_per_epoch: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        settings = self.settings
-        adam = torch.optim.Adam(self.parameters(), lr=settings.learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.StepLR(
-            adam, settings.decay_every_epochs * steps_per_epoch, settings.learning_rate_decay
-        )
-        return adam, schedule
-
-
-def rotate(images: Tensor, degrees: float) -> Tensor:
-    """Rotate square images ``[n, c, s, s]`` about their centre, to the nearest pixel.
-
-    What lies outside the original is 0.
-    """
-    angle = torch.deg2rad(torch.tensor(degrees))
-    cosine, sine = angle.cos(), angle.sin()
-    turn = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]])
-    grid = F.affine_grid(turn, [1, *images.shape[1:]], align_corners=False)
-    grid = grid.to(images).expand(len(images), -1, -1, -1)
-    return F.grid_sample(images, grid, mode="nearest", align_corners=False)

@@ -30,7 +30,7 @@ class HisToGeneSettings(NetworkSettings):
 
 
 class HisToGene(Network):
-    """Patches, flattened and projected, exchange information across the section.
+    """A transformer over flattened and projected patches of a section.
 
     Shapes at each step, for n spots, a patch of s pixels, width d and G genes::
 

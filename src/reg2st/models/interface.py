@@ -5,8 +5,9 @@ e edges of a graph.
 """
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -22,15 +23,53 @@ class FeatureBlock:
         encoder: its name.
         groups: widths of the runs of columns that belong together (the stages of a network),
             in their order.
+        view: name of the view that it saw.
     """
 
     encoder: str
     groups: tuple[int, ...]
+    view: str = "native"
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """Square tiles around each spot, embedded as the spot's own patch is.
+
+    The grid has as many rows as columns and the spot in its middle; one that fits into the patch
+    begins at the patch's upper left corner. Tile ``side * row + column`` counts from the upper
+    left. A tile is ``floor(share * s)`` px wide for a patch of s px.
+
+    Attributes:
+        name: key of the tiles in a section.
+        side: tiles in a row.
+        share: side of a tile as a share of the patch's side.
+    """
+
+    name: str
+    side: int
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of a grid, t of them around each of n spots.
+
+    Shapes:
+        embedding: float32 ``[n, t, d]``, columns as in the section's own embedding.
+        on_slide: bool ``[n, t]``, whether a tile lies wholly on the slide; a shared edge counts.
+    """
+
+    embedding: Tensor
+    on_slide: Tensor
+
+    def to(self, device: torch.device | str) -> "Tiles":
+        """The same tiles on ``device``."""
+        return Tiles(self.embedding.to(device), self.on_slide.to(device))
 
 
 @dataclass(frozen=True)
 class SectionTensors:
-    """One section as tensors on one device; a batch is one section.
+    """One section as tensors on one device; unless a network says otherwise, a batch.
 
     Shapes:
         array_xy: int64 ``[n, 2]``, integer array coordinates (column x, row y) of each spot.
@@ -42,7 +81,8 @@ class SectionTensors:
         counts: float32 ``[n, G]``, raw counts of the panel's genes; None when predicting.
         expression: float32 ``[n, G]``, the target; None when predicting.
 
-    ``blocks`` says what the columns of the embedding are, in their order.
+    ``blocks`` says what the columns of the embedding are, in their order. ``tiles`` are the
+    grids of tiles that the method asked for, by name.
     """
 
     name: str
@@ -55,6 +95,7 @@ class SectionTensors:
     counts: Tensor | None = None
     expression: Tensor | None = None
     blocks: tuple[FeatureBlock, ...] = ()
+    tiles: Mapping[str, Tiles] = field(default_factory=dict)
 
     @property
     def n_spots(self) -> int:
@@ -63,11 +104,12 @@ class SectionTensors:
     def to(self, device: torch.device | str) -> "SectionTensors":
         """The same section with every tensor on ``device``."""
         moved = {
-            field.name: value.to(device)
-            for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
+            each.name: value.to(device)
+            for each in dataclasses.fields(self)
+            if isinstance(value := getattr(self, each.name), Tensor)
         }
-        return dataclasses.replace(self, **moved)
+        tiles = {name: tiles.to(device) for name, tiles in self.tiles.items()}
+        return dataclasses.replace(self, **moved, tiles=tiles)
 
     def without_targets(self) -> "SectionTensors":
         """The same section as a model may see it when predicting."""
@@ -93,12 +135,21 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Which parts of a section a method reads, so that the workflow builds no others."""
+    """Which parts of a section a method reads, so that the workflow builds no others.
+
+    Attributes:
+        graph: name of a graph of the config.
+        tiles: grids of tiles around each spot, embedded by the encoders of the embedding.
+        weights: the encoder whose weights a part of the network starts from. Training hands
+            them to ``Network.start_from`` before the first step; prediction does not need them.
+    """
 
     embedding: bool = False
     patches: bool = False
     mean_grey: bool = False
     graph: str | None = None
+    tiles: tuple[TileGrid, ...] = ()
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -170,24 +221,66 @@ class Regression(Model):
         return {}
 
 
-class Control(Regression):
-    """A regression that shows how little a score takes.
+class Batch(Protocol):
+    """What a network reads in one step: a section, or what its ``batches`` makes of several."""
 
-    It is fitted in a moment and needs no accelerator: the controls of a fold share a job.
-    """
+    @property
+    def name(self) -> str:
+        """The section or sections, for messages."""
 
 
 class Network(Model):
-    """A model trained by gradient, one step a section, by the shared loop."""
+    """A model trained by gradient by the shared loop, unless it says otherwise a section a step.
+
+    Before training it gets the weights that it asked for in ``start_from``. The loop then calls
+    ``prepare``, ``optimiser``, in each epoch ``batches`` and for each batch ``losses``, and at
+    the end ``finish``.
+    """
 
     shuffle_sections: ClassVar[bool] = True
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of the encoder that ``inputs`` names, by that encoder's names."""
+        raise NotImplementedError
+
+    def prepare(self, sections: list[SectionTensors]) -> None:
+        """See the training sections before the first step, as for a bias or a scale.
+
+        What it sets follows from the sections alone: a training that is resumed calls it too.
+        """
+
+    def batches(
+        self, sections: list[SectionTensors], generator: torch.Generator
+    ) -> Iterable[Batch]:
+        """The batches of one epoch, each of which ``losses`` reads in one step.
+
+        Unless a network says otherwise, each section once, shuffled if ``shuffle_sections``.
+
+        Args:
+            sections: the training sections.
+            generator: where random draws come from; the loop seeds it for each epoch.
+        """
+        if not self.shuffle_sections:
+            return sections
+        order = torch.randperm(len(sections), generator=generator).tolist()
+        return [sections[index] for index in order]
+
+    def steps_per_epoch(self, sections: list[SectionTensors]) -> int:
+        """How many batches an epoch has."""
+        return len(sections)
+
     def losses(self, section: SectionTensors) -> dict[str, Tensor]:
-        """Weighted scalar losses of a section by name; the loop minimises their sum.
+        """Weighted scalar losses of a batch by name; the loop minimises their sum.
 
         Unless a network says otherwise, the mean squared error alone.
         """
         return {"mse": F.mse_loss(self(section), section.expression)}
+
+    def finish(self, sections: list[SectionTensors]) -> None:
+        """See the training sections after the last step, in evaluation mode, without gradients.
+
+        Here a network fills buffers such as a bank of reference spots.
+        """
 
     def optimiser(
         self, steps_per_epoch: int

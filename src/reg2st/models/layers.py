@@ -1,7 +1,7 @@
 """Layers and losses that several networks share.
 
-Shapes use n spots of one section, G genes of the panel, w features; ``...`` stands for any
-leading axes, each index of which is a section of its own.
+Shapes use n spots of one section, G genes of the panel, w features; ``...`` stands for
+leading axes, where each index is a separate section.
 """
 
 from typing import NamedTuple
@@ -33,10 +33,10 @@ class PositionTables(nn.Module):
 
 
 class Dropout(nn.Dropout):
-    """Dropout with quick draws on the CPU: four draws from each random number.
+    """Dropout with fast draws on the CPU: four draws from each random number.
 
-    PyTorch's own draws take a seventh of a training step there. The share of features kept is
-    a multiple of 2^-16, and what is kept is scaled by just that share.
+    PyTorch's own draws take a seventh of a training step there. The share of kept features is a
+    multiple of 2^-16, and kept features are divided by exactly that share.
     """
 
     def forward(self, feature: Tensor) -> Tensor:
@@ -58,7 +58,8 @@ class Attention(nn.Module):
     Shapes:
         query: ``[..., n, heads * size]``.
         key, value: ``[..., m, heads * size]``.
-        bias: ``[heads, n, m]``, added to the logits, or None.
+        bias: ``[heads, n, m]``, or ``[b, heads, n, m]`` for b sections, added to the logits, or
+            None.
         Returns ``[..., n, heads * size]``.
     """
 
@@ -80,7 +81,7 @@ class Attention(nn.Module):
             logits = logits if bias is None else logits + bias
             attended = self.dropout(logits.softmax(dim=-1)) @ value
         else:
-            mask = None if bias is None else bias.unsqueeze(0).to(query.dtype)
+            mask = None if bias is None else bias.reshape(-1, *bias.shape[-3:]).to(query.dtype)
             attended = F.scaled_dot_product_attention(
                 query, key, value, attn_mask=mask, dropout_p=dropout
             )
@@ -93,19 +94,26 @@ class SelfAttention(nn.Module):
     Queries, keys and values come from one linear map without bias, in that order; the joined
     heads go through a linear map with bias and dropout (Vaswani et al. 2017, section 3.2).
 
-    Shapes: ``[..., n, width]`` in and out.
+    Shapes: ``[..., n, width]`` in and out; a bias of the logits as in ``Attention``.
     """
 
-    def __init__(self, width: int, heads: int, head_size: int, dropout: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_size: int,
+        dropout: float,
+        attention_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.attention = Attention(heads)
+        self.attention = Attention(heads, attention_dropout)
         self.qkv = nn.Linear(width, 3 * heads * head_size, bias=False)
         self.out = nn.Linear(heads * head_size, width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, feature: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, bias: Tensor | None = None) -> Tensor:
         query, key, value = self.qkv(feature).chunk(3, dim=-1)
-        return self.dropout(self.out(self.attention(query, key, value)))
+        return self.dropout(self.out(self.attention(query, key, value, bias)))
 
 
 class FeedForward(nn.Sequential):
@@ -127,20 +135,27 @@ class FeedForward(nn.Sequential):
 class TransformerBlock(nn.Module):
     """Pre-norm block: ``v = v + attention(LN(v))``, then ``v = v + feedforward(LN(v))``.
 
-    Shapes: ``[..., n, width]`` in and out.
+    Shapes: ``[..., n, width]`` in and out; a bias of the logits as in ``Attention``.
     """
 
     def __init__(
-        self, width: int, *, heads: int, head_size: int, feedforward_width: int, dropout: float
+        self,
+        width: int,
+        *,
+        heads: int,
+        head_size: int,
+        feedforward_width: int,
+        dropout: float,
+        attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads, head_size, dropout)
+        self.attention = SelfAttention(width, heads, head_size, dropout, attention_dropout)
         self.feedforward_norm = nn.LayerNorm(width)
         self.feedforward = FeedForward(width, feedforward_width, dropout)
 
-    def forward(self, feature: Tensor) -> Tensor:
-        feature = feature + self.attention(self.attention_norm(feature))
+    def forward(self, feature: Tensor, bias: Tensor | None = None) -> Tensor:
+        feature = feature + self.attention(self.attention_norm(feature), bias)
         return feature + self.feedforward(self.feedforward_norm(feature))
 
 
@@ -177,7 +192,7 @@ class Transformer(nn.Sequential):
 class ZINB(NamedTuple):
     """Parameters of a zero-inflated negative binomial, each float32 ``[..., n, G]``.
 
-    ``mean`` is that of a spot of median library, ``dropout`` the chance of an added zero.
+    ``mean`` is for a spot of median library size, ``dropout`` the probability of an added zero.
     """
 
     mean: Tensor

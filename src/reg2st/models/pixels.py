@@ -1,4 +1,4 @@
-"""Patches as networks that train on pixels read them."""
+"""Patches in the form that networks trained on pixels read."""
 
 from torch import Tensor
 
@@ -17,3 +17,12 @@ def centre_patches(patches: Tensor, side_px: int) -> Tensor:
 def as_channel_x_y(patches: Tensor) -> Tensor:
     """``[n, row, column, channel]`` to ``[n, channel, x, y]``: x is the column, y the row."""
     return patches.permute(0, 3, 2, 1)
+
+
+def centre_images(patches: Tensor, side_px: int) -> Tensor:
+    """The centre of each patch as an image, scaled to 0..1.
+
+    Shapes: uint8 ``[n, 224, 224, 3]`` to float32 ``[n, 3, side_px, side_px]``, channels first,
+    then rows and columns.
+    """
+    return centre_patches(patches, side_px).permute(0, 3, 1, 2)

@@ -1,8 +1,8 @@
-"""Reg2ST: image features in a contrastive bond with expression, fused over a section's spots.
+"""Reg2ST: contrastive learning of image and expression features, fused over a section's spots.
 
-Every spot attends to the expression features that are predicted for all spots of its section; a
-graph built from the features then passes messages between alike spots. docs/models/reg2st.md
-has the equations, and where this differs from the released implementation.
+Each spot attends to the predicted gene features of all spots of its section; a graph built from
+the features then passes messages between similar spots. docs/models/reg2st.md has the equations
+and the differences from the released implementation.
 """
 
 import math
@@ -27,7 +27,7 @@ from reg2st.sections.targets import size_factors
 
 WARM_UP_EPOCHS = 10
 SCORES_HELD = 2**24
-"""Scores between two spots that are held at once when neighbours are sought."""
+"""Maximum number of pair scores in memory during the search for neighbours."""
 
 
 class Reg2STSettings(NetworkSettings):
@@ -50,7 +50,9 @@ class Reg2STSettings(NetworkSettings):
     contrastive: bool = True
     dynamic_graph: Literal["features", "space", "none"] = "features"
     positions: Literal["absolute", "shifted", "relative", "none"] = "absolute"
-    relative_reach: int = Field(8, gt=0, description="farthest offset told apart by 'relative'")
+    relative_reach: int = Field(
+        8, gt=0, description="largest offset of 'relative'; larger ones are clipped"
+    )
     spot_mask: float = Field(0, ge=0, lt=1, description="share of keys hidden while training")
 
     @model_validator(mode="after")
@@ -61,10 +63,10 @@ class Reg2STSettings(NetworkSettings):
 
 
 class PatchEncoder(nn.Sequential):
-    """A small convolutional encoder trained with the network, in place of a pretrained one.
+    """A small convolutional encoder trained with the network instead of a pretrained one.
 
-    Four convolutions, each followed by group normalisation and GELU, halve the map three times
-    after a first reduction by 4; the last map is averaged.
+    Four convolutions, each followed by group normalisation and GELU: the first reduces the map by
+    4, the other three by 2. The last map is averaged.
 
     Shapes: float ``[n, 3, 224, 224]`` to ``[n, 128]``.
     """
@@ -141,7 +143,7 @@ class RelativeBias(nn.Module):
 
 
 class DynamicGraph(nn.Module):
-    """Message passing between each spot and its k best scored spots, itself allowed.
+    """Message passing between each spot and its k best-scored spots, which may include itself.
 
     Shapes: all features ``[n, width]``.
     """
@@ -164,10 +166,10 @@ class DynamicGraph(nn.Module):
         """Features after one round of messages.
 
         Args:
-            fused: h_sf, what is passed on.
-            spots: h_se, what looks for neighbours.
-            genes: p_s, what neighbours are judged by.
-            nearby: int64 ``[n, k]``, neighbours given from outside instead of the best scored.
+            fused: h_sf, the features to update.
+            spots: h_se, the queries of the neighbour scores.
+            genes: p_s, the keys of the neighbour scores.
+            nearby: int64 ``[n, k]``, given neighbours, used instead of the best-scored ones.
         """
         smooth = F.leaky_relu(self.smooth(fused))
         smooth = (smooth + smooth.mean(dim=0)) / 2
@@ -199,14 +201,14 @@ def best_scored(head: Tensor, tail: Tensor, k: int) -> Tensor:
 
 @torch.no_grad()
 def nearest(array_xy: Tensor, k: int) -> Tensor:
-    """For each spot the k nearest in array coordinates, itself among them.
+    """For each spot the k nearest in array coordinates, including itself.
 
-    Of equally distant spots the lower index wins.
+    Of spots at equal distance the one with the lower index comes first.
 
     Shapes: int64 ``[n, 2]`` to int64 ``[n, min(k, n)]``.
     """
     xy = array_xy.float()
-    # Products of matrices would round, and equal distances differ.
+    # Matrix products would round, so that equal distances would differ.
     distances = (
         torch.cdist(block, xy, compute_mode="donot_use_mm_for_euclid_dist")
         for block in xy.split(max(1, SCORES_HELD // len(xy)))
@@ -215,7 +217,7 @@ def nearest(array_xy: Tensor, k: int) -> Tensor:
 
 
 class Hidden(NamedTuple):
-    """What Reg2ST knows of each spot on the way to its prediction, each ``[n, d]``."""
+    """Intermediate features of each spot, each ``[n, d]``."""
 
     image_feature: Tensor
     predicted_gene_feature: Tensor
@@ -225,7 +227,7 @@ class Hidden(NamedTuple):
 
 
 class TrainingOutputs(NamedTuple):
-    """All outputs of a training pass; the gene side is None without contrastive learning.
+    """All outputs of a training pass; gene feature and logits are None without contrastive loss.
 
     Shapes: prediction ``[n, G]``, gene_feature ``[n, d]``, contrastive_logits ``[n, n]`` (image
     of a spot in rows, genes of a spot in columns), zinb three of ``[n, G]``.
@@ -250,12 +252,12 @@ class Reg2ST(Network):
         fusion_feature          [n, d]   blocks of attention from the enhanced image features
                                          to the predicted gene features; LayerNorm
         graph_feature           [n, d]   dynamic graph
-        expression              [n, G]   linear, GELU, dropout, linear; ZINB heads beside it
+        expression              [n, G]   linear, GELU, dropout, linear; in parallel ZINB heads
 
-    While training, expression [n, G] is encoded to gene_feature [n, d] of unit length.
+    In training, expression [n, G] is encoded to gene_feature [n, d] of unit length.
 
-    While training, attention holds heads x n x n values a block, and the contrastive loss n x n.
-    Prediction holds neither: its memory grows with n, its time with n x n.
+    In training, attention holds heads x n x n values for each block, and the contrastive loss
+    n x n. Prediction holds neither: its memory grows with n, its time with n x n.
     """
 
     Settings = Reg2STSettings
@@ -312,7 +314,7 @@ class Reg2ST(Network):
         return self.prediction_head(self.hidden(section).graph_feature)
 
     def hidden(self, section: SectionTensors) -> Hidden:
-        """Features of each spot; reads nothing of the section's expression."""
+        """Features of each spot; does not read expression."""
         image = self.image_encoder(self.described(section))
         genes = self.gene_predictor(image)
         enhanced = image + self.placed(section.array_xy)
@@ -324,14 +326,14 @@ class Reg2ST(Network):
         return Hidden(image, genes, enhanced, fused, self.graph(fused, enhanced, genes, nearby))
 
     def described(self, section: SectionTensors) -> Tensor:
-        """Image features ``[n, e]`` that the image encoder reads."""
+        """Input of the image encoder, ``[n, e]``."""
         if self.patch_encoder is None:
             return section.embedding
         pixels = section.patches.permute(0, 3, 1, 2)
         return torch.cat([self.patch_encoder(part / 127.5 - 1) for part in pixels.split(256)])
 
     def placed(self, array_xy: Tensor) -> Tensor | float:
-        """What a spot's place adds to its image feature, ``[n, d]``."""
+        """Position embedding added to each spot's image feature, ``[n, d]``."""
         settings = self.settings
         if settings.positions not in ("absolute", "shifted"):
             return 0.0
@@ -341,7 +343,7 @@ class Reg2ST(Network):
         return self.positions(array_xy)
 
     def fused(self, spots: Tensor, genes: Tensor, array_xy: Tensor) -> Tensor:
-        """h_sf: spots after attention to the gene features of all (or the unmasked) spots."""
+        """h_sf: spots after attention to the gene features of all (unmasked) spots."""
         keys_xy = array_xy
         if self.training and self.settings.spot_mask > 0:
             n = len(genes)
@@ -355,7 +357,7 @@ class Reg2ST(Network):
         return self.fusion_norm(spots)
 
     def training_outputs(self, section: SectionTensors) -> TrainingOutputs:
-        """Everything that the losses compare; reads the section's expression."""
+        """All inputs of the losses; reads the section's expression."""
         hidden = self.hidden(section)
         gene_feature = logits = None
         if self.settings.contrastive:
@@ -414,10 +416,10 @@ def encoder(inputs: int, inner: int, outputs: int, dropout: float) -> nn.Sequent
 
 
 def rate_share(step: int, warm_up: int, steps: int) -> float:
-    """The learning rate of a step as a share of the highest.
+    """The learning rate of a step as a share of the maximum.
 
     A linear rise from 0.1 to 1 over the first ``warm_up`` steps, then a cosine from 1 towards
-    0.01, which the step after the last would reach.
+    0.01, which the step after the last one would have.
     """
     if step < warm_up:
         return 0.1 + 0.9 * step / (warm_up - 1)

@@ -1,7 +1,7 @@
-"""The leakage control: expression carried over from sections of the same patient, no image used.
+"""The leakage control: expression transferred from serial sections of a patient, without images.
 
-Sections of one patient are often cut from one block, so a method that is trained on the test
-section's sisters may do well by remembering them. This says how well remembering does.
+Sections of one patient are often cut from one block, so a method trained on the sisters of the
+test section may do well by remembering them. This control measures how well remembering does.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 OUTLINE_PITCHES = 1.0
-"""Standard deviation, in spot pitches, of the blur that turns spots into a tissue's shape."""
+"""Standard deviation, in spot pitches, of the blur that turns spots into the shape of a tissue."""
 
 CARRY_PITCHES = 0.5
-"""Standard deviation, in spot pitches, of the weights of a sister's spots around a test spot."""
+"""Standard deviation, in spot pitches, of the weights of registered spots around a test spot."""
 
 COMPONENTS = 10
-"""Principal components of the sisters' expression that are carried over."""
+"""Principal components of the sisters' expression that are kept."""
 
 MOST_SPOTS = 500
-"""Spots that stand for a section's shape; larger sections are thinned evenly."""
+"""Most spots that represent a section's shape; larger sections are thinned evenly."""
 
 START_DEGREES = 15
 REFINED_STARTS = 5
@@ -41,12 +41,12 @@ class Registration:
     overlap: float
 
     def __call__(self, xy: ArrayLike) -> NDArray[np.float64]:
-        """Positions ``[m, 2]`` moved into the frame registered to."""
+        """Positions ``[m, 2]`` moved into the fixed frame."""
         return np.asarray(xy, dtype=np.float64) @ self.matrix.T + self.shift
 
 
 def spot_pitch(xy: ArrayLike) -> float:
-    """Median distance of a spot to its nearest other; positions ``[n, 2]``, n at least 2."""
+    """Median distance of the spots to their nearest other spot; ``[n, 2]``, n at least 2."""
     from scipy.spatial import KDTree
 
     xy = np.asarray(xy, dtype=np.float64)
@@ -54,18 +54,19 @@ def spot_pitch(xy: ArrayLike) -> float:
 
 
 def register(moving: ArrayLike, fixed: ArrayLike) -> Registration:
-    """Lay one tissue's spots over another's by shape alone.
+    """Register the spots of one tissue to those of another by shape alone.
 
-    Spots are blurred over one pitch, so that the shapes are matched and not the two grids; the
-    overlap of the blurred shapes (kernel correlation, Tsin & Kanade 2004) is maximised over
-    rotations, flips and translations, from all around the circle with the centroids matched.
+    Spots are blurred over one pitch, so that shapes and not grids are matched. The overlap of the
+    blurred shapes (kernel correlation, Tsin & Kanade 2004) is maximised over rotations, flips and
+    translations, starting from angles all around the circle with the centroids matched.
+    scikit-image and SciPy register images or paired points only.
 
     Args:
         moving: positions ``[m, 2]``, in any unit, the same in x and y.
         fixed: positions ``[n, 2]``, same unit.
 
     Returns:
-        The motion that takes ``moving`` into the frame of ``fixed``.
+        The motion from ``moving`` to the frame of ``fixed``.
     """
     from scipy.optimize import minimize
     from scipy.spatial.distance import cdist
@@ -111,29 +112,29 @@ def register(moving: ArrayLike, fixed: ArrayLike) -> Registration:
 def predict_from_sisters(
     test_xy: ArrayLike, sisters: Sequence[tuple[ArrayLike, ArrayLike]]
 ) -> NDArray[np.float64]:
-    """Expression of a section carried over from other sections of its patient.
+    """Expression of a section, transferred from other sections of its patient.
 
-    Each sister is registered by shape (:func:`register`); a test spot gets the mean of all
-    sisters' spots around it, weighted by a Gaussian of half a pitch, and of that the first
-    principal components of the sisters' expression. Of the test section only the positions
-    are used; a section of one spot has no shape and gets the sisters' mean.
+    Each sister is registered by shape (:func:`register`). A test spot gets the mean of the
+    sisters' spots around it, weighted by a Gaussian of half a pitch and projected onto the first
+    principal components of the sisters' expression. Only the positions of the test section are
+    used; a section of one spot has no shape and gets the sisters' mean.
 
     Args:
         test_xy: positions of the test section's spots, ``[n, 2]``, in any unit.
-        sisters: for each sister, positions ``[m, 2]`` in the same unit, and expression
+        sisters: for each other section, positions ``[m, 2]`` in the same unit, and expression
             ``[m, G]``.
 
     Returns:
         float64 ``[n, G]``, in the unit of the expression.
 
     Raises:
-        ValueError: there is no sister; the control is not available for the section.
+        ValueError: there is no sister, so the control is not available for the section.
     """
     from scipy.spatial.distance import cdist
     from scipy.special import softmax
 
     if not sisters:
-        raise ValueError("no section of the same patient to carry expression over from")
+        raise ValueError("no section of the same patient to transfer expression from")
     test_xy = np.asarray(test_xy, dtype=np.float64)
     expression = [np.asarray(values, dtype=np.float64) for _, values in sisters]
     level = np.mean([values.mean(axis=0) for values in expression], axis=0)

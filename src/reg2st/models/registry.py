@@ -1,12 +1,16 @@
 """Every method of the workflow by name. A new method is one file and one line here."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from reg2st.base.errors import UserError
 from reg2st.base.names import closest
-from reg2st.models.interface import Model, Settings
+from reg2st.base.validation import mistakes_of, refusal
+
+if TYPE_CHECKING:  # names only: importing a method's module imports torch
+    from reg2st.models.interface import Model, Settings
 
 METHODS = {
     "train_mean": "reg2st.models.train_mean:TrainMean",
@@ -18,10 +22,12 @@ METHODS = {
     "histogene": "reg2st.models.histogene:HisToGene",
     "hist2st": "reg2st.models.hist2st:Hist2ST",
     "thitogene": "reg2st.models.thitogene:THItoGene",
+    "bleep": "reg2st.models.bleep:BLEEP",
+    "mclstexp": "reg2st.models.mclstexp:McLSTExp",
 }
 
 
-def method(name: str) -> type[Model]:
+def method(name: str) -> "type[Model]":
     """The model class of a method.
 
     Raises:
@@ -33,23 +39,27 @@ def method(name: str) -> type[Model]:
     return getattr(import_module(module), attribute)
 
 
-def parse_settings(name: str, preset: str, overrides: dict) -> Settings:
+def presets(name: str) -> dict[str, dict]:
+    """The overrides of each preset of a method; ``published`` has the defaults.
+
+    Raises:
+        UserError: no method has that name.
+    """
+    return {"published": {}, **method(name).presets}
+
+
+def parse_settings(name: str, preset: str, overrides: dict) -> "Settings":
     """Settings of a method: its defaults, then a preset's, then the given overrides.
 
     Raises:
         UserError: an unknown method, preset or key, or a value of the wrong kind.
     """
-    model = method(name)
-    presets = {"published": {}, **model.presets}
-    if preset not in presets:
-        raise UserError(f"Method '{name}' has no preset '{preset}'{closest(preset, presets)}.")
+    known = presets(name)
+    if preset not in known:
+        raise UserError(f"Method '{name}' has no preset '{preset}'{closest(preset, known)}.")
+    settings = method(name).Settings
     try:
-        return model.Settings(**{**presets[preset], **overrides})
+        return settings(**{**known[preset], **overrides})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            problem = f"unknown setting '{key}'{closest(key, model.Settings.model_fields)}"
-        else:
-            problem = f"setting '{key}': {first['msg'].lower()}, got {first['input']!r}"
-        raise UserError(f"Method '{name}': {problem}.") from None
+        mistakes = mistakes_of(error, settings, key="setting")
+        raise refusal(f"Method '{name}'", mistakes) from None

@@ -1,4 +1,4 @@
-"""The control `ridge`: a linear regression on the image embeddings, in closed form, in float64."""
+"""The control `ridge`: linear regression on image embeddings, in closed form, in float64."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,22 +7,23 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from reg2st.models.interface import Control, Inputs, SectionTensors, Settings, Sizes, stacked
+from reg2st.models.interface import Inputs, Regression, SectionTensors, Settings, Sizes, stacked
 
 if TYPE_CHECKING:
     from sklearn.model_selection import BaseCrossValidator
 
 LEAST_SPREAD = 0.1
-"""Standard deviation that a feature is divided by at least, as a share of the median feature's.
+"""Lower bound of the divisor of a feature, as a share of the median standard deviation.
 
-A feature that hardly varies in training may in a new section, and would then outweigh all others.
+A feature that hardly varies in training may vary in a new section; without this bound it would
+then dominate all others.
 """
 
 
 class RidgeSettings(Settings):
     """Settings of the ridge regression on image embeddings."""
 
-    components: int = Field(256, gt=0, description="principal components at most")
+    components: int = Field(256, gt=0, description="maximum number of principal components")
     alphas: tuple[float, ...] = Field(
         tuple(10 ** (half / 2) for half in range(4, 13)),
         min_length=1,
@@ -37,13 +38,13 @@ class RidgeSettings(Settings):
         return alphas
 
 
-class Ridge(Control):
+class Ridge(Regression):
     """Standardised embeddings, principal components, ridge regression with an intercept.
 
-    Standardisation and components come from all training spots. The penalty is the one with
-    the least mean squared error when each training patient in turn is left out; with one
-    patient each section is, with one section each of five runs of consecutive spots. Of equally
-    good penalties the largest is taken. Where all training spots look alike, the mean is predicted.
+    Standardisation and components are fitted on all training spots. The penalty has the least mean
+    squared error in cross-validation: leave one patient out; with one patient, leave one section
+    out; with one section, leave out each of five runs of consecutive spots. Of equally good
+    penalties the largest is taken. If all training spots are alike, it predicts the mean.
 
     All steps are linear, so the fitted model is one matrix: ``embedding @ weight + bias``.
 
@@ -106,7 +107,7 @@ class Ridge(Control):
 def _inner_folds(
     sections: list[SectionTensors],
 ) -> "tuple[BaseCrossValidator, np.ndarray | None]":
-    """How training spots take turns to be held out, and the group of each spot."""
+    """The cross-validation of training spots, and the group of each spot."""
     from sklearn.model_selection import KFold, LeaveOneGroupOut
 
     sizes = [section.n_spots for section in sections]

@@ -1,23 +1,23 @@
-"""The leakage control `sister_section`: expression carried over from the patient's other sections.
+"""The leakage control `sister_section`: expression of the patient's other sections, without images.
 
-No image is used. Under section_out it says what remembering a test section's sisters is worth;
-under patient_out no section of the patient is in training, and it is not available.
+In section_out it shows how well serial sections alone predict the test section. In patient_out no
+section of the patient is in training, and the control is not available.
 """
 
 import torch
 from torch import Tensor
 
-from reg2st.models.interface import Control, SectionTensors, Settings, Sizes
+from reg2st.models.interface import Regression, SectionTensors, Settings, Sizes
 from reg2st.models.registration import predict_from_sisters
 
 
-class SisterSection(Control):
-    """Training sections of the same patient, registered by shape, averaged spot by spot.
+class SisterSection(Regression):
+    """Average of training sections of the same patient, registered by shape.
 
-    Predicts NaN where training holds no section of the patient.
+    Predicts NaN if no training section is of the patient.
 
-    Buffers: all training spots' ``array_xy [N, 2]`` and ``expression [N, G]``, the section that
-    each is of, ``of_section [N]``, and each section's patient as padded UTF-8,
+    Buffers: ``array_xy [N, 2]`` and ``expression [N, G]`` of all training spots, the index of each
+    spot's section, ``of_section [N]``, and each section's patient as padded UTF-8,
     ``patients [S, longest]``.
     """
 

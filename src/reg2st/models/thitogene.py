@@ -22,7 +22,7 @@ XAVIER_GAIN = 1.414
 
 
 class THItoGeneSettings(NetworkSettings):
-    """Published settings of THItoGene; on cSCC it has 8 transformer blocks."""
+    """Published settings of THItoGene; for cSCC it uses 8 transformer blocks."""
 
     epochs: int = Field(300, gt=0)
     learning_rate: float = Field(1e-5, gt=0)
@@ -45,8 +45,8 @@ class THItoGeneSettings(NetworkSettings):
 class DynamicConvolution(nn.Module):
     """Omni-dimensional dynamic convolution whose kernel equals its stride.
 
-    Each image mixes its own kernel: four attentions, read from the image's mean colour,
-    weigh the input channels, the filters, the positions in the kernel and the candidate
+    Each image has its own kernel: four attentions, computed from the image's mean colour,
+    weight the input channels, the filters, the positions in the kernel and the candidate
     kernels (Li, Zhou, Yao: Omni-dimensional dynamic convolution, ICLR 2022).
 
     Shapes: ``[n, inputs, s, s]`` to ``[n, outputs, s / kernel, s / kernel]``.
@@ -137,7 +137,7 @@ class Capsules(nn.Module):
 
 
 class THItoGene(Network):
-    """Capsules describe each patch, a transformer the section, graph attention the vicinity.
+    """Capsules for each patch, a transformer for the section, graph attention for neighbours.
 
     Shapes at each step, for n spots and G genes at the published sizes::
 

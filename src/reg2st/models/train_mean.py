@@ -1,15 +1,15 @@
-"""The control `train_mean`: no image at all."""
+"""The control `train_mean`: a constant for each gene."""
 
 import torch
 from torch import Tensor
 
-from reg2st.models.interface import Control, SectionTensors, Settings, Sizes, stacked
+from reg2st.models.interface import Regression, SectionTensors, Settings, Sizes, stacked
 
 
-class TrainMean(Control):
-    """Each gene's mean over all training spots, wherever the spot is.
+class TrainMean(Regression):
+    """Each gene's mean over all training spots, for every spot.
 
-    Its PCC is undefined; its MSE is what every other method is measured by.
+    Its PCC is undefined; its MSE is the baseline for other methods.
     """
 
     def __init__(self, settings: Settings, sizes: Sizes) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+MethodKey = tuple[str, str, str]
+"""Method, variant and preset."""
+
 METHOD_LABELS = {
     "observed": "Observed",
     "train_mean": "Training mean",
@@ -13,6 +16,8 @@ METHOD_LABELS = {
     "histogene": "HisToGene",
     "hist2st": "Hist2ST",
     "thitogene": "THItoGene",
+    "bleep": "BLEEP",
+    "mclstexp": "mclSTExp",
     "hggep": "HGGEP",
     "sprig": "SPRIG",
     "reg2st": "Reg2ST",
@@ -20,15 +25,21 @@ METHOD_LABELS = {
 """The truth and controls first, then the published methods by year; new methods follow by name."""
 
 SETTING_LABELS = {
-    "hidden_dim": "Hidden size (features of a spot)",
+    "hidden": "Hidden size (features of a spot)",
     "graph_neighbours": "Graph neighbours of a spot",
 }
 
-SPLIT_LABELS = {"section_out": "section out", "patient_out": "patient out"}
+SPLIT_LABELS = {"section_out": "leave one section out", "patient_out": "leave one patient out"}
+
+LIMIT_LABELS = {
+    "noiseless_means": "Limit: noiseless means",
+    "split_half": "Limit: noise ceiling (split half)",
+    "linear_reference": "Reference: linear, from half the genes",
+}
 
 SOURCE_LABELS = {
     "reg2st_paper": "Reg2ST paper",
-    "hggep_released_arrays": "HGGEP's released arrays",
+    "hggep_released_arrays": "released arrays",
 }
 
 
@@ -66,6 +77,7 @@ def setting_label(setting: str) -> str:
 
 
 def split_label(split: str) -> str:
+    """How sections are held out."""
     return SPLIT_LABELS.get(split, split)
 
 

@@ -4,9 +4,11 @@ import os
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from pathlib import Path
 
 import matplotlib
 import pandas as pd
+from PIL import Image
 
 matplotlib.use("Agg")
 
@@ -18,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from reg2st.base.files import written_whole
-from reg2st.report.labels import counted, method_label, split_label
+from reg2st.report.labels import MethodKey, counted, method_label, split_label
 
 COLUMN_IN = 3.35
 PAGE_IN = 6.9
@@ -67,14 +69,16 @@ METHOD_COLOURS = {
     "histogene": "#56B4E9",
     "hist2st": "#009E73",
     "thitogene": "#CC79A7",
+    "bleep": "#44AA99",
+    "mclstexp": "#332288",
     "hggep": "#0072B2",
     "sprig": "#882255",
     "reg2st": "#D55E00",
 }
 """Okabe and Ito's palette, told apart with any colour vision; grey for the training mean,
-Tol's wine for SPRIG."""
+Tol's wine for SPRIG, teal for BLEEP, indigo for mclSTExp."""
 
-SPARE_COLOURS = ("#44AA99", "#332288", "#999933", "#AA4499", "#117733")
+SPARE_COLOURS = ("#999933", "#AA4499", "#117733", "#44AA99", "#332288")
 """For methods beyond those above (Tol's muted palette)."""
 
 REGION_COLOURS = (
@@ -89,8 +93,20 @@ PUBLISHED = "#0072B2"
 
 EXPRESSION_COLOURS = "viridis"
 
-MethodKey = tuple[str, str, str]
-"""Method, variant and preset."""
+PRINT_DPI = 300
+SCREEN_DPI = 150
+FORMATS = {
+    "pdf": {"dpi": PRINT_DPI, "metadata": {"CreationDate": None}},
+    "svg": {"dpi": PRINT_DPI, "metadata": {"Date": None}},
+    "png": {"dpi": PRINT_DPI, "metadata": {"Software": None}},
+    "jpg": {"dpi": SCREEN_DPI, "pil_kwargs": {"quality": 75, "optimize": True}},
+}
+"""How figures are saved, by suffix. JPEG is for figures that show slides, which are photographs: a
+tenth of their PNG, so that the report of many sections stays small."""
+
+
+class NothingToShow(Exception):
+    """There is nothing that a figure could show; the message says why, in one sentence."""
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -111,20 +127,33 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return figure
 
 
+@styled
+def page_that_says(reason: str) -> Figure:
+    """An empty figure with the reason why there is nothing to show."""
+    lines = wrapped(reason, 90)
+    figure = new_figure(PAGE_IN, 0.6 + LINE_IN * (lines.count("\n") + 1))
+    figure.text(0.5, 0.5, lines, ha="center", va="center", color=DARK)
+    return figure
+
+
 def save(figure: Figure, *paths: str | os.PathLike) -> None:
     """Write a figure at its printed size; each path's suffix is its format.
 
-    Rasters have 300 dpi. The same figure gives the same bytes: no dates, fixed ids.
+    The same figure gives the same bytes: no dates, fixed ids.
     """
-    metadata = {
-        "png": {"Software": None},
-        "pdf": {"CreationDate": None},
-        "svg": {"Date": None},
-    }
     for path in paths:
         kind = os.fspath(path).rsplit(".", 1)[-1]
         with rc_context(STYLE), written_whole(path) as temporary:
-            figure.savefig(temporary, format=kind, dpi=300, metadata=metadata[kind])
+            figure.savefig(temporary, format=kind, **FORMATS[kind])
+            if kind == "png":
+                _reduce_to_palette(temporary)
+
+
+def _reduce_to_palette(path: Path) -> None:
+    """Keep 256 colours of a PNG: lines and areas need no more, and it becomes a third as large."""
+    with Image.open(path) as picture:
+        colours = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+        colours.save(path, dpi=picture.info["dpi"], optimize=True)
 
 
 def method_colours(methods: Iterable[MethodKey]) -> dict[MethodKey, tuple[float, float, float]]:

@@ -1,6 +1,7 @@
-"""Write a table as raw TSV, as Markdown, as LaTeX, and show it in a terminal."""
+"""Write a table: raw numbers as TSV; for readers as text, Markdown, LaTeX and HTML."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
@@ -33,50 +34,61 @@ class Table:
         title: one sentence: what is shown.
         values: raw numbers, one row each, for machines.
         shown: the same rows as text, for readers.
+        leading: the first columns of ``shown``, by which its rows are grouped.
         notes: sentences that stand below the table.
-        brief: columns that a terminal has room for; all, if none are named.
+        brief: further columns that a terminal has room for; all, if none are named.
     """
 
     name: str
     title: str
     values: pd.DataFrame
     shown: pd.DataFrame
+    leading: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     brief: tuple[str, ...] = ()
 
 
-def write_table(
-    table: Table,
-    tsv: str | os.PathLike,
-    markdown: str | os.PathLike,
-    latex: str | os.PathLike,
-    html: str | os.PathLike,
-) -> None:
-    """Write raw numbers as TSV, and the readable form as Markdown, LaTeX (booktabs) and HTML."""
-    with written_whole(tsv) as temporary:
-        table.values.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
-    with written_whole(markdown) as temporary:
-        temporary.write_text(as_markdown(table), encoding="utf-8")
-    with written_whole(latex) as temporary:
-        temporary.write_text(as_latex(table), encoding="utf-8")
-    with written_whole(html) as temporary:
-        temporary.write_text(as_html(table), encoding="utf-8")
+def write_table(table: Table, *paths: str | os.PathLike) -> None:
+    """Write a table; each path's suffix is its format.
+
+    ``tsv`` has the raw numbers, ``txt``, ``md``, ``tex`` (needs booktabs) and ``html`` the
+    readable form.
+    """
+    for path in paths:
+        text = FORMATS[os.fspath(path).rsplit(".", 1)[-1]](table)
+        with written_whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def as_tsv(table: Table) -> str:
+    """The raw numbers."""
+    return table.values.to_csv(sep="\t", index=False, float_format="%.6g")
 
 
 def as_html(table: Table) -> str:
-    """The readable form as one self-contained page."""
+    """The readable form as one self-contained page.
+
+    The report's front page shows its body in an element of class ``brief``, which hides columns
+    that a terminal has no room for.
+    """
     notes = "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
     title = escape(table.title)
+    hidden = ", ".join(
+        f".brief :is(th, td):nth-child({number})"
+        for number, column in enumerate(table.shown, start=1)
+        if table.brief and column not in (*table.leading, *table.brief)
+    )
+    style = f"<style>{hidden} {{ display: none }}</style>\n" if hidden else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{title}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{title}</h1>\n{_tabulated(table.shown, 'html')}\n{notes}</body>\n</html>\n"
+        f"{style}<h1>{title}</h1>\n{_tabulated(_grouped(table), 'html')}\n{notes}</body>\n</html>\n"
     )
 
 
 def as_markdown(table: Table) -> str:
     """The readable form as a pipe table between its title and its notes."""
-    escaped = table.shown.map(lambda text: text.replace("|", "\\|"))
+    escaped = _grouped(table).map(lambda text: text.replace("|", "\\|"))
     notes = "".join(f"\n{note}\n" for note in table.notes)
     return f"**{table.title}**\n\n{_tabulated(escaped, 'pipe')}\n{notes}"
 
@@ -87,15 +99,24 @@ def as_latex(table: Table) -> str:
     return (
         "\\begin{table*}\n\\centering\n\\footnotesize\n"
         f"\\caption{{{_latex_escaped(table.title)}}}\n\\label{{tab:{table.name}}}\n"
-        f"{_tabulated(table.shown, 'latex_booktabs')}\n"
+        f"{_tabulated(_grouped(table), 'latex_booktabs')}\n"
         f"\\par\\smallskip\n{notes}\n\\end{{table*}}\n"
     )
 
 
 def as_text(table: Table) -> str:
-    """The readable form for a terminal, its brief columns only, without notes."""
-    shown = table.shown[[column for column in table.brief if column in table.shown]]
-    return "\n".join([table.title, _tabulated(shown if table.brief else table.shown, "simple")])
+    """The readable form for a terminal: each group under its name, its brief columns, no notes."""
+    columns = [column for column in table.brief or table.shown if column in table.shown]
+    columns = [column for column in columns if column not in table.leading]
+    head, rule, *rows = _tabulated(table.shown[columns], "simple").splitlines()
+    lines = [table.title, f"  {head}", f"  {rule}"]
+    last = ""
+    for names, row in zip(table.shown[list(table.leading)].to_numpy(), rows, strict=True):
+        if (group := ", ".join(names)) != last:
+            lines.append(group)
+        lines.append(f"  {row}")
+        last = group
+    return "\n".join(lines) + "\n"
 
 
 def number(value: float, decimals: int = 3) -> str:
@@ -141,12 +162,11 @@ def intervals(values: pd.DataFrame, unit: str) -> list[str]:
     ]
 
 
-def without_repeats(shown: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Blank the leading ``columns`` of a row where they repeat the row above."""
-    shown = shown.copy()
-    keys = shown[columns].apply(tuple, axis=1)
-    repeats = (keys == keys.shift()).to_numpy()
-    shown.loc[repeats, columns] = ""
+def _grouped(table: Table) -> pd.DataFrame:
+    """The readable form; leading columns of a row are blank where they repeat the row above."""
+    shown, leading = table.shown.copy(), list(table.leading)
+    repeats = (shown[leading] == shown[leading].shift()).all(axis=1)
+    shown.loc[repeats.to_numpy(), leading] = ""
     return shown
 
 
@@ -165,6 +185,15 @@ def _tabulated(shown: pd.DataFrame, style: str) -> str:
 def _is_figure(text: str) -> bool:
     return not text or text == MISSING or text[0] in "0123456789+-"
 
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "tsv": as_tsv,
+    "txt": as_text,
+    "md": as_markdown,
+    "tex": as_latex,
+    "html": as_html,
+}
+"""How a table is written, by the suffix of its file."""
 
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",

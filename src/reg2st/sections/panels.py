@@ -14,10 +14,10 @@ from reg2st.base.files import written_whole
 
 @dataclass(frozen=True)
 class Recipe:
-    """The published recipe of the 785 HER2+ genes, with its numbers as fields.
+    """The published recipe for the 785 HER2+ genes, with its numbers as fields.
 
     The most variable genes of one section (scanpy's flavour "seurat" on log1p of counts
-    normalised to the median library), of these the genes that every section lists, of these
+    normalised to the median library size), of these the genes that every section lists, of these
     the genes with a count above 0 in at least ``min_spots`` spots.
     """
 
@@ -68,7 +68,7 @@ def apply_recipe(
         recipe: the recipe's numbers.
         reference: the section whose variance ranks the genes.
         present_in: sections that must all list a gene.
-        expressed_in: sections whose spots with a count above 0 are added up.
+        expressed_in: sections over which the spots with a count above 0 are summed.
 
     Raises:
         UserError: no gene is left.
@@ -111,7 +111,7 @@ def read_panel(path: str | Path) -> list[str]:
 
 
 def write_panel(path: str | Path, genes: list[str], provenance: dict) -> None:
-    """Write a panel, and beside it a JSON that says how it was chosen."""
+    """Write a panel, and beside it a JSON file that records how it was chosen."""
     path = Path(path)
     with written_whole(path) as temporary:
         temporary.write_text("".join(f"{gene}\n" for gene in genes))

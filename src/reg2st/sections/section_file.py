@@ -107,6 +107,24 @@ def load_section_arrays(path: str | os.PathLike, genes: list[str] | None = None)
         )
 
 
+def check_same_spots(path: str | os.PathLike, found: np.ndarray, wanted: np.ndarray | None) -> None:
+    """Refuse a file that was made of other spots than a section has.
+
+    Args:
+        path: the file.
+        found: barcodes of its spots, str ``[n]``.
+        wanted: those of the section; None asks for no check.
+
+    Raises:
+        UserError: they differ, or stand in another order.
+    """
+    if wanted is not None and not np.array_equal(found, wanted):
+        raise UserError(
+            f"{path} belongs to other spots than its section has; delete it, and the next run "
+            "makes it again."
+        )
+
+
 def _gene_counts(
     file: h5py.File, genes: list[str], path: str | os.PathLike
 ) -> tuple[np.ndarray, list[str]]:

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LIBRARY = 1e4
-"""Counts that a spot's library is scaled to before the logarithm."""
+"""Library size that each spot is scaled to before the logarithm."""
 
 
 def log_expression(counts: np.ndarray) -> np.ndarray:
     """Target ``log10(1 + 1e4 c / sum c)``, the sum over the panel's genes.
 
-    A spot without counts is 0 in every gene.
+    The target of a spot without counts is 0 in every gene.
 
     Shapes: ``[n, G]`` to float32 ``[n, G]``.
     """
@@ -25,11 +25,11 @@ def log_expression(counts: np.ndarray) -> np.ndarray:
 
 
 def size_factors(counts: "Tensor") -> "Tensor":
-    """Each spot's library as a share of the section's median library.
+    """Each spot's library size divided by the section's median library size.
 
-    Spots without counts have size factor 0 and take part in the median (the mean of the two
-    middle values for an even number of spots, as NumPy has it). Where they are more than half
-    of the section, the median is that of the other spots.
+    Spots without counts have size factor 0 and are included in the median (the mean of the two
+    middle values for an even number of spots, as in NumPy; ``torch.median`` takes the lower).
+    Where they are more than half of the section, the median is that of the other spots.
 
     Shapes: ``[n, G]`` to float32 ``[n]``.
     """

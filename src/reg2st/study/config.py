@@ -1,137 +1,249 @@
-"""A study's configuration: validated by schema, defaults filled in."""
+"""A study's configuration: one tree of classes that hold every key, its default and its meaning.
+
+The JSON schema for editors and the tables of ``config/README.md`` are generated from them by
+``reg2st.study.config_reference``.
+"""
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
-import yaml
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import ValidationError, best_match
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 
-from reg2st.base.errors import UserError
-from reg2st.base.names import closest
-from reg2st.study.sheets import FILE_COLUMNS, check_sheet, read_sheet, subset
+from reg2st.base.validation import Mistake, Place, mistakes_of, refusal
+from reg2st.features.patches import View
+from reg2st.study.config_model import (
+    ConfigModel,
+    Listed,
+    Name,
+    Unique,
+    WithoutNulls,
+    added_to,
+    matching,
+)
+from reg2st.study.consistency import inconsistencies, is_below
+from reg2st.study.dataset_config import DatasetConfig
+from reg2st.study.folds import SPLITS, Split
+from reg2st.study.method_config import (
+    FULL,
+    InputsConfig,
+    MethodConfig,
+    MethodName,
+    variant_settings,
+)
 
+if TYPE_CHECKING:
+    from reg2st.models.interface import Settings
 
-def _filling_defaults(validator_class: type) -> type:
-    """A validator that also writes the schema's defaults into what it validates."""
-    validate_properties = validator_class.VALIDATORS["properties"]
-
-    def properties(validator, schemas, instance, schema):
-        if isinstance(instance, dict):
-            for key, subschema in schemas.items():
-                if "default" in subschema:
-                    instance.setdefault(key, copy.deepcopy(subschema["default"]))
-        yield from validate_properties(validator, schemas, instance, schema)
-
-    return validators.extend(validator_class, {"properties": properties})
-
-
-def _sentence(error: ValidationError) -> str:
-    """One clear sentence of a schema violation."""
-    where = ".".join(map(str, error.absolute_path)) or "the top level"
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = next(key for key in error.instance if key not in known)
-        return f"Config, {where}: unknown key '{unknown}'{closest(unknown, known)}."
-    if error.validator == "oneOf":
-        titles = " or ".join(
-            f"{choice['title']} ({', '.join(choice['required'])})"
-            for choice in error.schema["oneOf"]
-        )
-        keys = (
-            ", ".join(map(str, error.instance))
-            if isinstance(error.instance, dict)
-            else error.instance
-        )
-        return f"Config, {where}: write one of {titles}, each without unknown keys; got {keys}."
-    return f"Config, {where}: {error.message}; see config/README.md."
+StudyName = matching("[A-Za-z0-9_-]+", "use letters, digits, '_' and '-' only")
+DatasetName = matching("[A-Za-z0-9]+", "use letters and digits only")
+InputName = matching("[A-Za-z0-9_]+", "use letters, digits and '_' only")
 
 
-def validated(raw: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
-    """The configuration with defaults filled in.
+class GraphConfig(ConfigModel):
+    """A graph between the spots of a section."""
+
+    neighbours: PositiveInt = Field(description="Nearest other spots of each spot.")
+    within: PositiveFloat | None = Field(
+        None, description="Largest distance at which they are kept, array units; all if left out."
+    )
+
+
+VIEWS = {"native": View(field_px=224)}
+GRAPHS = {
+    "nearest_4": GraphConfig(neighbours=4),
+    "nearest_4_within_2": GraphConfig(neighbours=4, within=2),
+    "nearest_8_within_1_5": GraphConfig(neighbours=8, within=1.5),
+}
+
+
+class ExperimentConfig(ConfigModel):
+    """Variants of a method to compare with it."""
+
+    method: Name | None = Field(None, description="The method; by default the study's `reference`.")
+    splits: Listed[Split] | None = Field(
+        None, description="Splits to train the variants on; by default the study's."
+    )
+
+
+class Ablation(ExperimentConfig):
+    """Variants of a method, shown as bars."""
+
+    variants: Listed[Name] = Field(description="The variants to compare with the method.")
+
+
+class Sensitivity(ExperimentConfig):
+    """Variants of a method, shown as curves over its settings."""
+
+    curves: Annotated[dict[Name, Listed[Name]], WithoutNulls] = Field(
+        min_length=1,
+        description=(
+            "By setting, the variants (or `full`) on the curve. They differ in this setting only."
+        ),
+    )
+
+
+class TrainingConfig(ConfigModel):
+    """How networks are trained."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description=(
+            "`float32`, `bfloat16` (automatic mixed precision), or `auto`: bfloat16 where the GPU "
+            "or CPU multiplies it in hardware, else float32."
+        ),
+    )
+    checkpoint_seconds: NonNegativeFloat = Field(
+        60, description="Seconds between checkpoints; a killed training loses about this much."
+    )
+
+
+class FiguresConfig(ConfigModel):
+    """What the figures show."""
+
+    genes: Unique[Name] = Field(
+        (), description="Genes to map on the slides, in addition to the best-predicted ones."
+    )
+    best_genes: NonNegativeInt = Field(
+        3, description="How many of the best-predicted genes to map."
+    )
+
+
+def _default_reference(data: Mapping[str, Any]) -> str:
+    methods = list(data["methods"])
+    return "reg2st" if "reg2st" in methods else methods[-1]
+
+
+class StudyConfig(ConfigModel):
+    """Configuration of one study: what to compute. Profiles say where it runs."""
+
+    name: StudyName = Field(description="Name of the study; results are in `results/<name>/`.")
+    datasets: Annotated[dict[DatasetName, DatasetConfig], WithoutNulls] = Field(
+        min_length=1, description="The datasets by name, see below."
+    )
+    splits: Listed[Split] = Field(
+        SPLITS,
+        description=(
+            "`section_out` leaves one section out and trains on all others, including those of the "
+            "same patient (the published protocol). `patient_out` leaves out all sections of one "
+            "patient."
+        ),
+    )
+    seeds: Listed[NonNegativeInt] = Field(
+        (0,),
+        description=(
+            "Each network is trained once with each seed. Closed-form methods use the first seed."
+        ),
+    )
+    views: Annotated[
+        dict[InputName, Annotated[View, WithoutNulls]], WithoutNulls, added_to(VIEWS)
+    ] = Field(VIEWS, description="Fields of view by name, see below; `native` is always there.")
+    inputs: InputsConfig = Field(
+        InputsConfig(),
+        description="Inputs of every method that does not override them, see below.",
+    )
+    graphs: Annotated[dict[InputName, GraphConfig], WithoutNulls, added_to(GRAPHS)] = Field(
+        GRAPHS,
+        description=(
+            "Graphs of the spots of a section, by name, see below; the defaults are always there."
+        ),
+    )
+    methods: dict[MethodName, MethodConfig] = Field(
+        {name: MethodConfig() for name in ("train_mean", "brightness", "ridge", "reg2st")},
+        min_length=1,
+        description="The methods by their names in the registry, see below.",
+    )
+    reference: Name = Field(
+        default_factory=_default_reference,
+        description=(
+            "The method that is tested against every other and that ranks the genes. By default "
+            "`reg2st`, or the last method in a study without it."
+        ),
+    )
+    ablation: Ablation | None = Field(
+        None, description="Variants of a method to compare with it, as bars."
+    )
+    sensitivity: Sensitivity | None = Field(
+        None, description="Variants of a method to compare with it, as curves over its settings."
+    )
+    training: TrainingConfig = Field(TrainingConfig(), description="How networks are trained.")
+    figures: FiguresConfig = Field(FiguresConfig(), description="What the figures show.")
+
+    def settings_of(self, method: str, variant: str = FULL) -> "Settings":
+        """The settings of a method's variant: its preset's, the method's and the variant's."""
+        return variant_settings(method, self.methods[method], variant)
+
+    def inputs_of(self, method: str, variant: str = FULL) -> InputsConfig:
+        """The inputs of a method's variant: the study's, the method's and the variant's."""
+        inputs = self.inputs.overridden_by(self.methods[method].inputs)
+        if variant == FULL:
+            return inputs
+        return inputs.overridden_by(self.methods[method].variants[variant].inputs)
+
+
+def read_config(raw: Mapping[str, Any]) -> StudyConfig:
+    """The configuration with its defaults, checked as a whole.
 
     Raises:
-        UserError: it does not follow the schema.
+        UserError: lists every mistake of the configuration with its place and, for an unknown
+            name, the closest known one.
     """
-    config = copy.deepcopy(dict(raw))
-    validator = _filling_defaults(Draft202012Validator)(yaml.safe_load(Path(schema).read_text()))
-    error = best_match(validator.iter_errors(config), key=lambda error: -len(error.absolute_path))
-    if error is not None:
-        raise UserError(_sentence(error))
+    config, mistakes, dropped = _read_what_is_right(raw)
+    mistakes += inconsistencies(config, dropped)
+    if mistakes:
+        raise refusal("Config", mistakes)
     return config
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A dataset of a study: its sheet (indexed by section) and its configuration."""
-
-    name: str
-    sheet: pd.DataFrame
-    config: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        """``local``, ``url``, ``archives`` or ``simulation``: how files get here."""
-        if "root" in self.config:
-            return "local"
-        return {"base": "url"}.get(key := next(iter(self.config["source"])), key)
-
-    def held_out(self, split: str) -> dict[str, list[str] | None]:
-        """What the configuration says of a split's folds, as ``assign_folds`` takes it."""
-        return {
-            "exclude": self.config["exclude"].get(split, []),
-            "only": self.config["folds"].get(split),
-        }
+STAND_IN = {
+    "name": "study",
+    "datasets": {"none": {"root": ".", "sheet": ".", "panel": {"recipe": {}}}},
+}
+"""Placeholders for invalid required keys while the rest is checked."""
 
 
-def read_datasets(config: dict[str, Any]) -> dict[str, Dataset]:
-    """The datasets of a validated configuration, cut to the sections wanted.
+def _read_what_is_right(
+    raw: Mapping[str, Any],
+) -> tuple[StudyConfig, list[Mistake], list[Place]]:
+    """The configuration without its invalid parts, the mistakes in them, and their places."""
+    rest = copy.deepcopy(dict(raw))
+    mistakes: list[Mistake] = []
+    dropped: list[Place] = []
+    while True:
+        try:
+            return StudyConfig.model_validate(rest), mistakes, dropped
+        except ValidationError as error:
+            found = mistakes_of(error, StudyConfig)
+            mistakes = mistakes or found
+            gone: list[Place] = []
+            for mistake in found:
+                if not is_below(mistake.place, gone) and (place := _drop(rest, mistake.place)):
+                    gone.append(place)
+            dropped += gone
+            if not gone and STAND_IN.keys() <= rest.keys():
+                raise refusal("Config", mistakes) from None  # a key that is not text
+            rest = {**STAND_IN, **rest}
 
-    Raises:
-        UserError: a sheet is wrong, names an unknown section, or a local file is missing.
-    """
-    datasets = {}
-    for name, settings in config["datasets"].items():
-        if "source" not in settings and "root" not in settings:
-            raise UserError(
-                f"Config, datasets.{name}: say where its files are, by `source` or `root`."
-            )
-        if "simulation" in settings.get("source", {}):
-            from reg2st.sections.simulate import simulated_sheet
 
-            origin = f"The simulated dataset {name}"
-            sheet = check_sheet(simulated_sheet(settings["source"]["simulation"]), origin)
-        elif "sheet" not in settings:
-            raise UserError(f"Config, datasets.{name}: name its sample sheet, `sheet`.")
+def _drop(config: dict[str, Any], place: Place) -> Place:
+    """Delete the innermost existing key on the path to a place; return its place, or ()."""
+    holder, innermost = None, -1
+    inside: Any = config
+    for depth, part in enumerate(place):
+        if isinstance(part, int) and isinstance(inside, list) and part < len(inside):
+            inside = inside[part]
+        elif isinstance(inside, dict) and part in inside:
+            holder, innermost = inside, depth
+            inside = inside[part]
         else:
-            origin = settings["sheet"]
-            sheet = read_sheet(origin)
-        for split, excluded in settings["exclude"].items():
-            subset(sheet, excluded, f"Config, datasets.{name}.exclude.{split}: {origin}")
-        if "sections" in settings:
-            sheet = subset(sheet, settings["sections"], origin)
-        if "file" in settings["panel"] and not Path(settings["panel"]["file"]).is_file():
-            raise UserError(
-                f"Config, datasets.{name}.panel.file: {settings['panel']['file']} does not exist."
-            )
-        if "root" in settings:
-            _check_files(Path(settings["root"]), sheet, origin)
-        datasets[name] = Dataset(name, sheet, settings)
-    return datasets
-
-
-def _check_files(root: Path, sheet: pd.DataFrame, origin: str) -> None:
-    if not root.is_dir():
-        raise UserError(f"The folder {root} that `root` names for {origin} does not exist.")
-    for row in sheet.itertuples():
-        for column in FILE_COLUMNS:
-            file = getattr(row, column)
-            if file and not (root / file).is_file():
-                raise UserError(
-                    f"{origin}, section {row.section}: its {column} file {root / file} does not "
-                    "exist; correct the sheet or leave the section out by `sections`."
-                )
+            break
+    if holder is not None:
+        del holder[place[innermost]]
+    return place[: innermost + 1]

@@ -1,19 +1,21 @@
-"""Folds: which sections train and which are tested."""
+"""Folds: which sections are for training and which for testing."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import pandas as pd
 
 from reg2st.base.errors import UserError
 from reg2st.base.names import closest
 
-SPLITS = ("section_out", "patient_out")
+Split = Literal["section_out", "patient_out"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold, named after the section or patient that it holds out."""
+    """One fold, named after its held-out section or patient."""
 
     name: str
     train: tuple[str, ...]
@@ -26,18 +28,18 @@ def assign_folds(
     exclude: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> list[Fold]:
-    """The folds of a split, in sorted order of what they hold out.
+    """The folds of a split, sorted by name.
 
     Args:
         sheet: sections by row, with their patients.
-        split: ``section_out`` holds out one section and trains on all others, sister
-            sections of the same patient included (the published way); ``patient_out`` holds
-            out every section of a patient.
-        exclude: sections that are neither trained on nor tested.
-        only: names of the folds to return, all by default. What they train on stays the same.
+        split: ``section_out`` leaves one section out and trains on all others, including serial
+            sections of the same patient (the published protocol); ``patient_out`` leaves out all
+            sections of one patient.
+        exclude: sections that are used neither for training nor for testing.
+        only: names of the folds to return, all by default; their training sections stay the same.
 
     Raises:
-        UserError: fewer than two sections or patients to split, or no fold of a name in ``only``.
+        UserError: fewer than two sections or patients, or an unknown fold in ``only``.
     """
     used = sheet[~sheet.index.isin(exclude)]
     group = used["section"] if split == "section_out" else used["patient"]

@@ -1,30 +1,21 @@
-"""Runs: every training that a configuration asks for, expanded by one pure function."""
+"""Runs: every training of a study."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from reg2st.base.errors import UserError
-from reg2st.base.names import closest
-from reg2st.models.interface import Control, Inputs, Network, Settings
+from reg2st.models.interface import Inputs, Network, Settings
 from reg2st.models.registry import method as model_class
-from reg2st.models.registry import parse_settings
-from reg2st.study.config import Dataset
-from reg2st.study.experiments import Experiment, read_experiments
+from reg2st.study.config import StudyConfig
+from reg2st.study.datasets import Dataset
+from reg2st.study.experiments import Experiment
 from reg2st.study.folds import Fold, assign_folds
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """An encoder applied to a view of each spot."""
-
-    encoder: str
-    view: str = "native"
+from reg2st.study.method_config import FULL
+from reg2st.study.specification import FeatureSource, RunKey
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: dataset, split, method, variant, fold, seed, and all that decides it."""
+    """One training: dataset, split, method, variant, fold, seed, settings and inputs."""
 
     dataset: str
     split: str
@@ -35,111 +26,98 @@ class Run:
     seed: int
     settings: Settings
     needs: Inputs
-    embeddings: tuple[Embedding, ...]
+    features: tuple[FeatureSource, ...]
     patch_view: str
     standardise: str
 
     @property
-    def directory(self) -> str:
-        """Where the run's files are, below the results folder of the study."""
-        return (
-            f"runs/{self.dataset}/{self.split}/{self.method}/{self.variant}/"
-            f"fold-{self.fold.name}/seed-{self.seed}"
+    def key(self) -> RunKey:
+        """The columns that identify the run in every table."""
+        return RunKey(
+            dataset=self.dataset,
+            split=self.split,
+            method=self.method,
+            variant=self.variant,
+            preset=self.preset,
+            seed=self.seed,
+            fold=self.fold.name,
         )
 
     @property
-    def key(self) -> dict[str, str | int]:
-        """The columns that identify the run in every table."""
-        return {
-            "dataset": self.dataset,
-            "split": self.split,
-            "method": self.method,
-            "variant": self.variant,
-            "preset": self.preset,
-            "seed": self.seed,
-            "fold": self.fold.name,
-        }
+    def cross_validation(self) -> dict[str, str | int]:
+        """What all folds share, as arguments of :class:`reg2st.study.layout.Layout`."""
+        names = ("dataset", "split", "method", "variant", "seed")
+        return {name: getattr(self, name) for name in names}
 
 
-def expand_runs(config: dict[str, Any], datasets: dict[str, Dataset]) -> list[Run]:
-    """Every run of a validated configuration, in a fixed order.
+def expand_runs(
+    config: StudyConfig, datasets: Mapping[str, Dataset], experiments: Iterable[Experiment]
+) -> list[Run]:
+    """Every run of a study, in a fixed order.
 
-    Variants that experiments name are trained on the splits of these experiments only.
+    A variant that an experiment names is trained only on the splits of that experiment.
 
     Raises:
-        UserError: an unknown method, variant, setting, view or graph, or a split without folds.
+        UserError: a split without folds.
     """
-    plans = [
-        plan
-        for name, settings in config["methods"].items()
-        for plan in _variants(config, name, settings)
-    ]
-    experiments = read_experiments(config).values()
+    experiments = list(experiments)
+    plans = [plan for name in config.methods for plan in _variants(config, name)]
     return [
         Run(dataset=name, split=split, fold=fold, seed=seed, **plan)
         for name, dataset in datasets.items()
-        for split in config["splits"]
+        for split in config.splits
         for fold in assign_folds(dataset.sheet, split, **dataset.held_out(split))
         for plan in plans
-        if split in _splits(plan["method"], plan["variant"], config["splits"], experiments)
-        for seed in _seeds(config["seeds"], plan["method"])
+        if split in _splits(plan["method"], plan["variant"], config.splits, experiments)
+        for seed in (config.seeds if is_network(plan["method"]) else config.seeds[:1])
     ]
 
 
 def is_network(method: str) -> bool:
-    """Whether a method is trained by gradient, so that seeds matter and there is a history."""
+    """Whether a method is trained by gradient descent, with seeds and a history."""
     return issubclass(model_class(method), Network)
 
 
-def is_control(method: str) -> bool:
-    """Whether a method is a control, which shares a job with the other controls of its fold."""
-    return issubclass(model_class(method), Control)
+def expects_pcc(method: str) -> bool:
+    """Whether a method predicts the PCC to expect of each gene."""
+    return model_class(method).expects_pcc
 
 
 def _splits(
     method: str, variant: str, splits: Sequence[str], experiments: Iterable[Experiment]
 ) -> set[str]:
-    """The splits that a variant is trained on; controls, which share a job, on all."""
+    """The splits that a variant is trained on."""
     of_experiments = [
         experiment.splits
         for experiment in experiments
-        if experiment.method == method and variant in experiment.variants and not is_control(method)
+        if experiment.method == method and variant in experiment.variants
     ]
     return {split for wanted in of_experiments or [splits] for split in wanted}
 
 
-def expects_pcc(method: str) -> bool:
-    """Whether a method's predictions say what PCC to expect of each gene."""
-    return model_class(method).expects_pcc
-
-
-def _seeds(seeds: list[int], method: str) -> list[int]:
-    return seeds if is_network(method) else seeds[:1]
-
-
-def _variants(config: dict[str, Any], name: str, method: dict[str, Any]) -> Iterator[dict]:
-    """The part of a run that a method's variants decide."""
-    for variant, overrides in {"full": {}, **method["variants"]}.items():
-        overrides = dict(overrides)
-        inputs = {**config["inputs"], **method["inputs"], **overrides.pop("inputs", {})}
-        settings = parse_settings(name, method["preset"], {**method["settings"], **overrides})
+def _variants(config: StudyConfig, name: str) -> Iterator[dict]:
+    """The fields of a run that depend on the method and its variant."""
+    method = config.methods[name]
+    for variant in (FULL, *method.variants):
+        settings = config.settings_of(name, variant)
         needs = model_class(name).inputs(settings)
-        if needs.graph is not None and needs.graph not in config["graphs"]:
-            known = closest(needs.graph, config["graphs"])
-            raise UserError(f"Method '{name}' needs the graph '{needs.graph}'{known}.")
-        embeddings = tuple(Embedding(**entry) for entry in inputs["embeddings"])
-        for view in {embedding.view for embedding in embeddings} | {inputs["patches"]}:
-            if view not in config["views"]:
-                raise UserError(
-                    f"Method '{name}': unknown view '{view}'{closest(view, config['views'])}."
-                )
+        inputs = config.inputs_of(name, variant)
         yield {
             "method": name,
             "variant": variant,
-            "preset": method["preset"],
+            "preset": method.preset,
             "settings": settings,
             "needs": needs,
-            "embeddings": embeddings if needs.embedding else (),
-            "patch_view": inputs["patches"],
-            "standardise": inputs["standardise"],
+            "features": tuple(
+                FeatureSource(
+                    encoder=each.encoder,
+                    view=each.view,
+                    **config.views[each.view].model_dump(exclude_none=True),
+                )
+                for each in inputs.embeddings
+            )
+            if needs.embedding
+            else (),
+            "patch_view": inputs.patches,
+            "standardise": inputs.standardise,
         }

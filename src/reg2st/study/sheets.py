@@ -1,93 +1,157 @@
 """Sample sheets: which sections a dataset has and where their files are."""
 
+import codecs
+import csv
+import difflib
+import io
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from reg2st.base.errors import UserError
 from reg2st.base.names import closest
+from reg2st.base.validation import refusal
 
 REQUIRED_COLUMNS = ("section", "patient", "image", "counts", "spots")
 OPTIONAL_COLUMNS = ("um_per_px", "labels")
 FILE_COLUMNS = ("image", "counts", "spots", "labels")
+
+SEPARATORS = "\t;,"
+"""Column separators; the first one in the header is used."""
+
+MISSPELT = 0.8
+"""Similarity (``difflib``) at or above which an unknown column counts as misspelt."""
 
 
 def read_sheet(path: str | Path) -> pd.DataFrame:
     """A dataset's sections, one a row, in the order of the sheet.
 
     Columns are section, patient, image, counts, spots (file names relative to the dataset's
-    root), and optionally um_per_px (µm; NaN: the slide knows) and labels (empty: none). The
-    result is indexed by section and has every column.
+    root), and optionally um_per_px (µm; NaN: read it from the slide) and labels (empty: none).
+    The result is indexed by section and has these columns; other columns are ignored. Names are
+    text, including ``NA`` and ``001``.
 
     Raises:
-        UserError: no such file, a column missing or unknown, a value missing, a section
-            listed twice, or a pixel size that is no positive number.
+        UserError: the file is missing or not text, a column is missing or misspelt, a value is
+            missing, a section is listed twice, or a pixel size is not a positive number; lists
+            all mistakes.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"Sample sheet {path} does not exist; check `sheet` in the config.")
-    sheet = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    text = _decoded(path)
+    header = next(iter(text.splitlines()), "")
+    separator = next((each for each in SEPARATORS if each in header), SEPARATORS[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise UserError(f"Sample sheet {path}, line {reader.line_num}: {error}.") from None
+    rows = [(line, row) for line, row in rows if any(row)]
+    if not rows:
+        raise UserError(f"Sample sheet {path} is empty; list one section a row below a header.")
+    (_, columns), *lines = rows
+    width = len(columns)
+    longer = [
+        f"line {line} has more cells than the header." for line, row in lines if any(row[width:])
+    ]
+    if longer:
+        raise refusal(str(path), longer)
+    sheet = pd.DataFrame(
+        [[*row, *[""] * width][:width] for _, row in lines],
+        columns=columns,
+        index=[line for line, _ in lines],
+        dtype=str,
+    )
     return check_sheet(sheet, str(path))
 
 
+def _decoded(path: Path) -> str:
+    """The text of a sheet, UTF-8 or, with a byte order mark, UTF-16."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Sample sheet {path} cannot be read: {error.strerror}.") from None
+    utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UserError(f"Sample sheet {path} is not UTF-8 text; save it as tab-separated UTF-8.")
+    return text
+
+
 def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:
-    """A sheet of strings, checked and typed as ``read_sheet`` says; errors name ``origin``."""
-    for column in REQUIRED_COLUMNS:
-        if column not in sheet.columns:
-            raise UserError(f"{origin} has no column '{column}'{closest(column, sheet.columns)}.")
-    for column in sheet.columns:
-        if column not in REQUIRED_COLUMNS + OPTIONAL_COLUMNS:
-            known = REQUIRED_COLUMNS + OPTIONAL_COLUMNS
-            raise UserError(f"{origin} has an unknown column '{column}'{closest(column, known)}.")
-    if sheet.empty:
-        raise UserError(f"{origin} lists no section; add one row for each.")
-    for line, row in enumerate(sheet.itertuples(index=False), start=2):
-        for column in REQUIRED_COLUMNS:
-            if not getattr(row, column).strip():
-                raise UserError(f"{origin}, line {line}: '{column}' is missing; fill it in.")
-        for column in ("section", "patient", *FILE_COLUMNS):
-            _check_stays_inside(str(getattr(row, column, "")), column, f"{origin}, line {line}")
-    repeated = sheet["section"][sheet["section"].duplicated()]
-    if len(repeated):
-        line = repeated.index[0] + 2
-        raise UserError(
-            f"{origin}, line {line}: section '{repeated.iloc[0]}' is listed twice; delete one row."
-        )
-    sheet = sheet.reindex(columns=[*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS], fill_value="")
+    """A sheet of text, checked and typed as described in ``read_sheet``.
+
+    Args:
+        sheet: rows indexed by their line in the file.
+        origin: name of the sheet in errors.
+    """
+    mistakes = list(_wrong_columns(sheet))
+    if mistakes:
+        raise refusal(origin, mistakes)
+    wanted = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
+    sheet = sheet.loc[:, sheet.columns.isin(wanted)].reindex(columns=wanted, fill_value="")
     um_per_px = pd.to_numeric(sheet["um_per_px"], errors="coerce")
-    wrong = sheet["um_per_px"].str.strip().ne("") & ~(um_per_px > 0)
-    if wrong.any():
-        line = int(wrong.idxmax()) + 2
-        raise UserError(
-            f"{origin}, line {line}: um_per_px is '{sheet['um_per_px'][line - 2]}'; give a "
-            "positive number, or leave it empty if the slide file says it."
-        )
+    mistakes = list(_wrong_rows(sheet, um_per_px))
+    if mistakes:
+        raise refusal(origin, mistakes)
     return sheet.assign(um_per_px=um_per_px).set_index("section", drop=False)
 
 
-def _check_stays_inside(name: str, column: str, where: str) -> None:
-    """Refuse names that would make the workflow write outside its own folders."""
-    path = PurePosixPath(name)
-    if column not in FILE_COLUMNS:
-        if not re.fullmatch(r"\w[\w.-]*", name):
-            raise UserError(
-                f"{where}: {column} '{name}' must be a name of letters, digits, '_', '-' and '.' "
-                "that begins with none of the last two; correct it."
+def _wrong_columns(sheet: pd.DataFrame) -> Iterator[str]:
+    columns = list(sheet.columns)
+    absent = [name for name in OPTIONAL_COLUMNS if name not in columns]
+    for name in REQUIRED_COLUMNS:
+        if name not in columns:
+            yield f"the header has no column '{name}'{closest(name, columns)}."
+    for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
+        if columns.count(name) > 1:
+            yield f"the header has the column '{name}' twice; rename one."
+    for name in columns:
+        if name in absent:
+            continue
+        meant = difflib.get_close_matches(name, absent, n=1, cutoff=MISSPELT)
+        if meant:
+            yield f"the header has a column '{name}'; rename it, for example to '{meant[0]}'."
+    if sheet.empty:
+        yield "it lists no section; add one row for each."
+
+
+def _wrong_rows(sheet: pd.DataFrame, um_per_px: pd.Series) -> Iterator[str]:
+    repeated = sheet["section"].ne("") & sheet["section"].duplicated()
+    for line, row in zip(sheet.index, sheet.to_dict("records"), strict=True):
+        where = f"line {line}"
+        for column in REQUIRED_COLUMNS:
+            if not row[column]:
+                yield f"{where}: '{column}' is missing; fill it in."
+        for column in ("section", "patient"):
+            if row[column] and not re.fullmatch(r"\w[\w.-]*", row[column]):
+                yield (
+                    f"{where}: {column} '{row[column]}' must be a name of letters, digits, '_', "
+                    "'-' and '.' that begins with a letter, a digit or '_'; correct it."
+                )
+        for column in FILE_COLUMNS:
+            if not _is_inside(row[column]):
+                yield (
+                    f"{where}: {column} '{row[column]}' must be a plain file below the dataset's "
+                    "root; correct it."
+                )
+        if repeated[line]:
+            yield f"{where}: section '{row['section']}' is listed twice; delete one row."
+        if row["um_per_px"] and not 0 < um_per_px[line] < np.inf:
+            yield (
+                f"{where}: um_per_px is '{row['um_per_px']}'; give a positive number such as "
+                "0.92, or leave it empty if the slide file has it."
             )
-    elif path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
-        raise UserError(
-            f"{where}: {column} '{name}' must be a plain file below the dataset's root; correct it."
-        )
 
 
-def subset(sheet: pd.DataFrame, sections: list[str], origin: str) -> pd.DataFrame:
-    """The named sections of a sheet, in the order of the sheet.
-
-    Raises:
-        UserError: a section that the sheet does not list.
-    """
-    for section in sections:
-        if section not in sheet.index:
-            raise UserError(f"{origin} has no section '{section}'{closest(section, sheet.index)}.")
-    return sheet[sheet.index.isin(sections)]
+def _is_inside(file: str) -> bool:
+    """Whether a relative file name stays inside its folder."""
+    path = PurePosixPath(file)
+    return not (path.is_absolute() or ".." in path.parts or "\\" in file) and file.isprintable()

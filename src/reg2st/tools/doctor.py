@@ -1,9 +1,13 @@
 """Whether this machine can run a study: one check a line, with what to do.
 
 ``python -m reg2st.tools.doctor --configfile config/config.yaml --profile workflow/profiles/slurm``
+
+Packages that might be missing are imported where they are needed.
 """
 
 import argparse
+import errno
+import fcntl
 import importlib.metadata
 import os
 import platform
@@ -11,105 +15,87 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from reg2st.base.errors import UserError
+from reg2st.tools import ROOT
 
 PROJECT = "reg2st-workflow"
-ROOT = Path(__file__).resolve().parents[3]
 SLURM_COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 SPARE_DISK = 1.2
-"""Free disk space below the estimate times this is warned of."""
+"""Less free disk than the estimate times this is worth a warning."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding; ``remedy`` says what to do and is empty when all is well."""
+class Check(NamedTuple):
+    """One finding: status ``ok``, ``warn`` or ``fail``, and what to do unless it is ``ok``."""
 
     name: str
-    status: Literal["ok", "warn", "fail"]
+    status: str
     message: str
-    remedy: str = ""
+    remedy: str
+
+    def __str__(self) -> str:
+        remedy = "" if self.status == "ok" else f"; to do: {self.remedy}"
+        return f"{self.status:<4}  {self.name:<16}  {self.message}{remedy}"
 
 
-def checks(
-    config: Mapping[str, Any],
-    *,
-    folder: Path = Path(),
-    constraints: Path = ROOT / "constraints.txt",
-    profile: Path | None = None,
-    disk_bytes: int | None = None,
-) -> list[Check]:
-    """What this machine has of what a study needs.
+def checks(configfiles: list[Path], profile: Path | None = None) -> Iterator[Check]:
+    """What this machine has of what a study needs that runs in this folder.
 
     Args:
-        config: the validated configuration.
-        folder: where the workflow runs; results, logs and weights are below it.
-        constraints: the pinned versions.
         profile: folder or file of the Snakemake profile that the study runs with.
-        disk_bytes: estimate of what the study will write.
+
+    Raises:
+        UserError: the profile cannot be read.
     """
-    settings = _read_profile(profile)
-    found = [
-        check_python(),
-        check_packages(constraints),
-        check_gpu(),
-        *check_folders(folder),
-        check_disk(folder, disk_bytes),
-        *check_study(config, folder),
-    ]
+    settings = read_profile(profile) if profile else {}
+    yield check_python()
+    yield (packages := check_packages())
+    yield from map(check_folder, ("results", "logs", "resources"))
+    if packages.status == "fail":
+        return
+    yield check_gpu()
+    yield from check_study(configfiles)
     if settings.get("executor") == "slurm":
-        found += check_slurm(settings)
-    return found
+        yield from check_slurm(settings)
 
 
 def check_python() -> Check:
     """The interpreter against what the project requires."""
-    wanted = importlib.metadata.metadata(PROJECT)["Requires-Python"]
-    version = platform.python_version()
-    if version in SpecifierSet(wanted):
-        return Check("python", "ok", f"{version} at {sys.executable}")
-    return Check(
-        "python", "fail", f"{version}, wanted {wanted}", "make PYTHON=<a newer python> setup"
-    )
+    version, needed = platform.python_version(), importlib.metadata.metadata(PROJECT)
+    status = "ok" if version in SpecifierSet(needed["Requires-Python"]) else "fail"
+    message = f"{version} at {sys.executable}, {needed['Requires-Python']} is needed"
+    return Check("python", status, message, "make PYTHON=<a newer python> setup")
 
 
-def check_packages(constraints: Path) -> Check:
+def check_packages(constraints: Path = ROOT / "constraints.txt") -> Check:
     """Installed packages against the pins; only those that the project depends on must be there."""
-    required = _dependencies()
-    missing = sorted(name for name in required if _version(name) is None)
-    if missing:
-        return Check("packages", "fail", f"missing: {', '.join(missing)}", _install(constraints))
-    if not constraints.is_file():
-        return Check("packages", "warn", f"{constraints} is not there", "restore it from git")
-    pins = _pins(constraints)
+    needed = map(Requirement, importlib.metadata.requires(PROJECT) or [])
+    names = {each.name for each in needed if not each.marker or each.marker.evaluate()}
+    text = constraints.read_text() if constraints.exists() else ""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    pins = {pin.name: pin.specifier for pin in map(Requirement, filter(None, lines))}
+    found = {name: _version(name) for name in names | pins.keys()}
+    missing = sorted(name for name in names if not found[name])
     off = [
-        f"{name} {found} (pinned {pins[name]})"
-        for name in sorted(pins)
-        if (found := _version(name)) is not None and found not in SpecifierSet(f"=={pins[name]}")
+        f"{name} {found[name]} (pinned {pin})"
+        for name, pin in sorted(pins.items())
+        if found[name] and found[name] not in pin
     ]
-    if off:
-        return Check("packages", "warn", f"other versions: {', '.join(off)}", _install(constraints))
-    return Check("packages", "ok", f"{len(required)} packages as pinned in {constraints.name}")
-
-
-def _dependencies() -> list[str]:
-    requirements = map(Requirement, importlib.metadata.requires(PROJECT) or [])
-    return [each.name for each in requirements if each.marker is None or each.marker.evaluate()]
-
-
-def _pins(constraints: Path) -> dict[str, str]:
-    lines = (line.split("#")[0].strip() for line in constraints.read_text().splitlines())
-    return dict(line.split("==") for line in lines if "==" in line)
+    remedy = f"pip install -c {constraints} -e {constraints.parent}"
+    if missing:
+        return Check("packages", "fail", f"missing: {', '.join(missing)}", remedy)
+    if not pins:
+        return Check("packages", "warn", f"no pins in {constraints}", "restore it from git")
+    message = f"other versions: {', '.join(off)}" if off else f"as pinned in {constraints}"
+    return Check("packages", "warn" if off else "ok", message, remedy)
 
 
 def _version(package: str) -> str | None:
@@ -119,215 +105,156 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _install(constraints: Path) -> str:
-    return f"pip install -c {constraints} -e {constraints.parent}"
-
-
 def check_gpu() -> Check:
     """The driver, its GPUs, and whether PyTorch can use them."""
-    listed = _run("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-    if listed is None or listed.returncode:
+    gpus = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    if not gpus:
         message = "no NVIDIA driver answers; networks train on the CPU"
         return Check("gpu", "warn", message, "nothing, if no GPU is meant to be used here")
     import torch
 
-    gpus = "; ".join(listed.stdout.strip().splitlines())
-    if torch.version.cuda is None:
-        remedy = "install the CUDA build of the pinned torch (pytorch.org, Get Started)"
-        return Check("gpu", "fail", f"{gpus}, but torch {torch.__version__} is for CPUs", remedy)
-    if not torch.cuda.is_available():
-        remedy = f"update the driver to one for CUDA {torch.version.cuda}, and see nvidia-smi"
-        return Check("gpu", "fail", f"{gpus}, but torch {torch.__version__} sees none", remedy)
-    return Check("gpu", "ok", f"{gpus}, CUDA {torch.version.cuda}")
+    status = "ok" if torch.cuda.is_available() else "fail"
+    message = f"{'; '.join(gpus)}; torch {torch.__version__} for CUDA {torch.version.cuda}"
+    return Check("gpu", status, message, "install a torch for this driver's CUDA (pytorch.org)")
 
 
-def check_folders(folder: Path) -> Iterator[Check]:
-    """Whether the folders that the workflow writes to can be written."""
-    for name in ("results", "logs", "resources"):
-        existing = _nearest_existing(folder / name)
-        try:
-            with tempfile.TemporaryFile(dir=existing):
-                yield Check(name, "ok", f"{existing.resolve()} can be written")
-        except OSError as error:
-            message = f"{existing.resolve()} cannot be written: {error.strerror}"
-            yield Check(name, "fail", message, "change its permissions or run in another folder")
-
-
-def check_disk(folder: Path, needed: int | None) -> Check:
-    """Free disk space against an estimate."""
-    free = shutil.disk_usage(_nearest_existing(folder / "results")).free
-    if needed is None:
-        return Check("disk", "ok", f"{_gigabytes(free)} free")
-    message = f"{_gigabytes(free)} free, about {_gigabytes(needed)} needed"
-    if free < needed:
-        return Check("disk", "fail", message, "free some, or link results/ to a larger disk")
-    if free < SPARE_DISK * needed:
-        return Check("disk", "warn", message, "free some: estimates may be off by a fifth")
-    return Check("disk", "ok", message)
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+def check_folder(name: str) -> Check:
+    """Whether files of any name can be written and locked in a folder, which need not exist."""
+    place = _nearest_existing(Path(name))
+    try:
+        with (
+            tempfile.TemporaryDirectory(dir=place, prefix=".space and ü ") as folder,
+            open(Path(folder) / "file", "w") as file,
+        ):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except UnicodeEncodeError as error:
+        message = f"names beyond ASCII cannot be written ({error.encoding})"
+        return Check(name, "fail", message, "export LC_ALL=C.UTF-8")
+    except OSError as error:
+        what = "no file can be locked" if error.errno in NO_LOCKS else "it cannot be written"
+        message, remedy = f"{place}: {what} ({error.strerror})", f"link {name}/ to another disk"
+        return Check(name, "fail", message, f"change its permissions, or {remedy}")
+    return Check(name, "ok", f"{place} can be written", "")
 
 
 def _nearest_existing(path: Path) -> Path:
     path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
+    return next(each for each in (path, *path.parents) if each.exists()).resolve()
 
 
-def check_study(config: Mapping[str, Any], folder: Path) -> Iterator[Check]:
-    """Whether the configuration makes runs, and the weights that they need."""
-    from reg2st.study.config import read_datasets
-    from reg2st.study.runs import expand_runs
+def check_study(configfiles: list[Path]) -> Iterator[Check]:
+    """Whether the configuration is right, the disk large enough and the weights within reach."""
+    from reg2st.study.study import Study
+    from reg2st.tools.estimate import megabytes_to_write, price
+    from reg2st.tools.plan import plan
+    from reg2st.tools.rates import shipped_rates
 
     try:
-        runs = expand_runs(dict(config), read_datasets(dict(config)))
+        config, jobs, rates = plan(configfiles)
+        study = Study.read(config)
+        yield Check("study", "ok", f"'{study.config.name}' has {len(study.runs)} runs", "")
+        yield check_disk(megabytes_to_write(price(jobs, [*rates, *shipped_rates()])))
     except UserError as error:
-        yield Check("config", "fail", str(error))
+        yield Check("study", "fail", str(error), "correct it; see config/README.md")
         return
-    yield Check("config", "ok", f"study '{config['name']}' has {len(runs)} runs")
-    for encoder in sorted({embedding.encoder for run in runs for embedding in run.embeddings}):
-        yield from check_weights(encoder, folder)
+    for weights in sorted({each.weights for each in study.encoders.values() if each.weights}):
+        yield check_weights(weights, Path(study.layout.weights(weights)))
 
 
-def check_weights(name: str, folder: Path) -> Iterator[Check]:
-    """An encoder's weights, if it has any: they are here or in a package, or the hub answers."""
-    from reg2st.features.encoders import efficientnet, encoder, path_name
+def check_disk(needed: float) -> Check:
+    """Free disk space against what the study will write, MB."""
+    free = shutil.disk_usage(_nearest_existing(Path("results"))).free / 1e6
+    status = "fail" if free < needed else "warn" if free < SPARE_DISK * needed else "ok"
+    message = f"{free / 1000:.1f} GB free, about {needed / 1000:.1f} GB needed"
+    return Check("disk", status, message, "free some, or link results/ to a larger disk")
 
-    weights = encoder(name).weights
-    if weights is None:
-        return
-    file = folder / "resources" / "weights" / f"{path_name(weights)}.safetensors"
+
+def check_weights(weights: str, file: Path) -> Check:
+    """Weights of an encoder: they are here or in a package, or the hub answers."""
+    import requests
+
+    from reg2st.features.encoders.efficientnet import PACKAGE, EfficientNetLite0
+
+    name, remedy = f"weights {weights}", f"fetch {file} elsewhere and copy it here"
     if file.is_file():
-        yield Check(f"weights of {name}", "ok", f"at {file}")
-    elif weights == efficientnet.EfficientNetLite0.weights:
-        yield Check(f"weights of {name}", "ok", f"in the package {efficientnet.PACKAGE}")
-    else:
-        yield _check_hub(f"weights of {name}", file)
-
-
-def _check_hub(name: str, file: Path) -> Check:
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    request = urllib.request.Request(endpoint, method="HEAD")
+        return Check(name, "ok", f"at {file}", remedy)
+    if weights == EfficientNetLite0.weights:
+        return Check(name, "ok", f"in the package {PACKAGE}", remedy)
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
-        with urllib.request.urlopen(request, timeout=10):
-            pass
-    except urllib.error.HTTPError:
-        pass  # it answered
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        message = f"not at {file}, and {endpoint} does not answer ({reason})"
-        remedy = f"fetch {file} on a machine with a network and copy it here"
+        requests.head(hub, timeout=10)
+    except requests.RequestException as error:
+        message = f"not at {file}, and {hub} does not answer ({type(error).__name__})"
         return Check(name, "fail", message, remedy)
-    return Check(name, "ok", f"will be fetched; {endpoint} answers")
+    return Check(name, "ok", f"will be fetched; {hub} answers", remedy)
 
 
 def check_slurm(profile: Mapping[str, Any]) -> Iterator[Check]:
-    """Slurm's commands, its controller, the profile's partitions, and how job ends are learnt."""
-    missing = [command for command in SLURM_COMMANDS if shutil.which(command) is None]
+    """Slurm's commands, its controller, the profile's partitions, and how job ends are known."""
+    missing = [command for command in SLURM_COMMANDS if not shutil.which(command)]
+    message = f"not found: {', '.join(missing)}" if missing else f"at {shutil.which('sbatch')}"
+    remedy = "run on a login node, or without the Slurm profile"
+    yield Check("slurm commands", "fail" if missing else "ok", message, remedy)
     if missing:
-        remedy = "run on a login node, or without the Slurm profile"
-        yield Check("slurm commands", "fail", f"not found: {', '.join(missing)}", remedy)
         return
-    yield Check("slurm commands", "ok", f"at {Path(shutil.which('sbatch')).parent}")
-
-    listed = _run("sinfo", "--noheader", "--format=%R %G")
-    if listed is None or listed.returncode:
-        remedy = "ask for `scontrol ping`, and wait until the controller is up"
-        yield Check("slurm controller", "fail", "sinfo gets no answer", remedy)
+    listed = _output("sinfo", "--noheader", "--format=%R %G") or []
+    partitions = sorted({line.split()[0] for line in listed})
+    message = f"answers; partitions {', '.join(partitions)}" if listed else "sinfo gets no answer"
+    remedy = "ask for `scontrol ping`, and wait until the controller is up"
+    yield Check("slurm controller", "ok" if listed else "fail", message, remedy)
+    if not listed:
         return
-    gpus = dict.fromkeys((line.split()[0] for line in listed.stdout.splitlines()), False)
-    for line in listed.stdout.splitlines():
-        gpus[line.split()[0]] |= "gpu" in line.split()[1]
-    yield Check("slurm controller", "ok", f"answers; partitions {', '.join(gpus)}")
-
-    for partition in sorted(_partitions(profile) - gpus.keys()):
+    asked = [profile.get("default-resources", {}), *profile.get("set-resources", {}).values()]
+    named = {str(each["slurm_partition"]) for each in asked if "slurm_partition" in each}
+    for partition in sorted(named.difference(partitions)):
         message = f"the profile names partition '{partition}', which does not exist"
-        yield Check("slurm partitions", "fail", message, f"name one of {', '.join(gpus)}")
-    if not any(gpus.values()):
+        yield Check("slurm partitions", "fail", message, f"name one of {', '.join(partitions)}")
+    if not any("gpu" in line.split()[1] for line in listed):
         remedy = "ask the site how GPUs are requested; jobs that ask for gpu=1 will be refused"
         yield Check("slurm gpus", "fail", "no partition offers GPUs", remedy)
-    yield _check_job_records(profile)
-
-
-def _partitions(profile: Mapping[str, Any]) -> set[str]:
-    named = [profile.get("default-resources", {}), *profile.get("set-resources", {}).values()]
-    return {str(each["slurm_partition"]) for each in named if "slurm_partition" in each}
-
-
-def _check_job_records(profile: Mapping[str, Any]) -> Check:
-    accounting = _run("sacct", "--noheader", "--starttime=now")
-    if accounting is not None and accounting.returncode == 0:
-        return Check("slurm accounting", "ok", "sacct tells how jobs ended")
-    if profile.get("slurm-status-command") == "squeue":
-        return Check("slurm accounting", "ok", "none; squeue tells how jobs ended")
+    accounts = _output("sacct", "--noheader", "--starttime=now") is not None
+    known = accounts or profile.get("slurm-status-command") == "squeue"
+    message = f"{'sacct' if accounts else 'squeue'} says how jobs ended" if known else "no sacct"
     remedy = "uncomment `slurm-status-command: squeue` in the profile"
-    return Check("slurm accounting", "fail", "sacct does not work here", remedy)
+    yield Check("slurm accounting", "ok" if known else "fail", message, remedy)
 
 
-def _read_profile(profile: Path | None) -> dict[str, Any]:
-    if profile is None:
-        return {}
-    file = profile
-    if profile.is_dir():
-        file = next(iter(sorted(profile.glob("config*.yaml"))), profile / "config.yaml")
+def _output(*command: str) -> list[str] | None:
+    """The lines that a command prints; None if it is missing, fails or takes more than 30 s."""
     try:
-        return yaml.safe_load(file.read_text()) or {}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip().splitlines()
+
+
+def read_profile(profile: Path) -> dict[str, Any]:
+    """The settings of a Snakemake profile, given as its folder or file.
+
+    Raises:
+        UserError: there is none, or it is no YAML.
+    """
+    file = next(profile.glob("config*.yaml"), profile / "config.yaml")
+    try:
+        return yaml.safe_load((file if profile.is_dir() else profile).read_text()) or {}
     except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"The profile {file} cannot be read: {error}.") from None
-
-
-def _run(*command: str) -> subprocess.CompletedProcess | None:
-    """A command's outcome; None if it is not there or does not end within 30 s."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-
-
-def render(found: Iterable[Check]) -> str:
-    """The checks as text, one line each."""
-    found = list(found)
-    width = max(len(check.name) for check in found)
-    return "\n".join(
-        f"{check.status:<4}  {check.name:<{width}}  {check.message}"
-        + (f"; to do: {check.remedy}" if check.remedy else "")
-        for check in found
-    )
-
-
-def _disk_bytes(config: dict[str, Any]) -> int | None:
-    """An estimate of what a study keeps on the disk; None if the study is wrong."""
-    from reg2st.study.config import read_datasets
-    from reg2st.study.runs import expand_runs
-    from reg2st.tools.estimate import estimate
-
-    try:
-        datasets = read_datasets(config)
-        cost = estimate(config, datasets, expand_runs(config, datasets), jobs={})
-    except UserError:
-        return None
-    return round(sum(cost.disk_bytes.values()))
+        raise UserError(f"The profile {profile} cannot be read: {error}.") from None
 
 
 def main() -> None:
     """Print every check of a study; exits with 1 if one fails."""
-    from reg2st.study.config import validated
-
     parser = argparse.ArgumentParser(prog="python -m reg2st.tools.doctor", description=__doc__)
-    parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "config.yaml")
+    parser.add_argument("--configfile", nargs="+", type=Path, default=[ROOT / "config/config.yaml"])
     parser.add_argument("--profile", type=Path, help="folder of the Snakemake profile to run with")
     arguments = parser.parse_args()
-    schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+    found = []
     try:
-        config = validated(yaml.safe_load(arguments.configfile.read_text()), schema)
-        found = checks(config, profile=arguments.profile, disk_bytes=_disk_bytes(config))
-    except (OSError, UserError, yaml.YAMLError) as error:
+        for check in checks(arguments.configfile, arguments.profile):
+            print(check, flush=True)
+            found.append(check.status)
+    except UserError as error:
         sys.exit(f"Error: {error}")
-    print(render(found))
-    sys.exit(any(check.status == "fail" for check in found))
+    sys.exit("fail" in found)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Training: from the files of sections to a trained model, and from a model to predictions."""
+"""Training a model from the files of sections, and predicting with it."""

@@ -1,8 +1,6 @@
-"""From the files of a section to the tensors that a model reads."""
+"""Load the files of a section into the tensors that a model reads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,85 +9,45 @@ from reg2st.base.errors import UserError
 from reg2st.features.encoders import read_embeddings
 from reg2st.features.graphs import read_graph
 from reg2st.features.patches import read_mean_grey, read_patches
-from reg2st.models.interface import FeatureBlock, Inputs, SectionTensors, Settings
-from reg2st.sections.section_file import SectionArrays, load_section_arrays
+from reg2st.models.interface import FeatureBlock, SectionTensors, Settings
+from reg2st.sections.panels import read_panel
+from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import log_expression
+from reg2st.study.specification import FeatureSource, RunSpec, SectionFiles
 
 
-@dataclass(frozen=True)
-class SectionFiles:
-    """The files that describe one section; None for what a method does not read."""
-
-    section: Path
-    embeddings: tuple[Path, ...] = ()
-    patches: Path | None = None
-    graph: Path | None = None
-
-    def all(self) -> list[Path]:
-        """Every file, in a fixed order."""
-        return [self.section, *self.embeddings, *filter(None, (self.patches, self.graph))]
-
-
-def section_files(
-    sections: Sequence[str],
-    embeddings: Sequence[str] = (),
-    patches: Sequence[str] = (),
-    graphs: Sequence[str] = (),
-) -> list[SectionFiles]:
-    """Files of several sections, from lists in the order of the sections.
-
-    ``embeddings`` lists all embeddings of the first section, then of the second, and so on.
-    """
-    each = len(embeddings) // len(sections)
-    return [
-        SectionFiles(
-            section=Path(section),
-            embeddings=tuple(map(Path, embeddings[index * each : (index + 1) * each])),
-            patches=Path(patches[index]) if patches else None,
-            graph=Path(graphs[index]) if graphs else None,
-        )
-        for index, section in enumerate(sections)
-    ]
-
-
-def load_section(
-    files: SectionFiles,
-    genes: list[str],
-    needs: Inputs,
-    standardise: str = "none",
-    *,
-    with_targets: bool,
-) -> SectionTensors:
-    """One section as tensors on the CPU.
+def load_sections(run: RunSpec, *, with_targets: bool) -> list[SectionTensors]:
+    """The sections of a run as tensors on the CPU.
 
     Args:
-        files: where the section is.
-        genes: the panel; read only ``with_targets``.
-        needs: what the method reads.
-        standardise: ``none``, or ``section`` for zero mean and unit variance of each feature
-            over the section's spots.
-        with_targets: whether counts and expression are read; a section to predict has none.
+        run: the run and the files of its sections.
+        with_targets: whether to read counts and expression; predictions do not.
 
     Raises:
-        UserError: files of the section disagree about its spots.
+        UserError: files of a section have different spots, or a section does not fit the method.
     """
-    arrays = load_section_arrays(files.section, genes if with_targets else None)
+    genes = read_panel(run.panel) if with_targets else None
+    sections = [_load_section(files, genes, run) for files in run.sections]
+    for section in sections:
+        check_positions(section, run.parsed_settings())
+    return sections
+
+
+def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) -> SectionTensors:
+    arrays = load_section_arrays(files.section, genes)
+    needs, spots = run.needs(), arrays.barcodes
     parts: dict[str, torch.Tensor] = {}
     blocks: tuple[FeatureBlock, ...] = ()
     if needs.embedding:
-        features, blocks = _embedding(files, arrays, standardise)
+        features, blocks = _features(files, spots, run.features, run.standardise)
         parts["embedding"] = torch.from_numpy(features)
     if needs.patches:
-        patches = read_patches(files.patches)
-        _check_same_spots(arrays, patches.barcodes, files.patches)
-        parts["patches"] = torch.from_numpy(patches.images)
+        parts["patches"] = torch.from_numpy(read_patches(files.patches, spots).images)
     if needs.mean_grey:
-        barcodes, mean_grey = read_mean_grey(files.patches)
-        _check_same_spots(arrays, barcodes, files.patches)
-        parts["mean_grey"] = torch.from_numpy(mean_grey)
+        parts["mean_grey"] = torch.from_numpy(read_mean_grey(files.patches, spots))
     if needs.graph is not None:
-        parts["edge_index"] = torch.from_numpy(read_graph(files.graph, len(arrays.barcodes)))
-    if with_targets:
+        parts["edge_index"] = torch.from_numpy(read_graph(files.graph, len(spots)))
+    if genes is not None:
         parts["counts"] = torch.from_numpy(arrays.counts)
         parts["expression"] = torch.from_numpy(log_expression(arrays.counts))
     return SectionTensors(
@@ -101,17 +59,16 @@ def load_section(
     )
 
 
-def _embedding(
-    files: SectionFiles, arrays: SectionArrays, standardise: str
+def _features(
+    files: SectionFiles, spots: np.ndarray, sources: Sequence[FeatureSource], standardise: str
 ) -> tuple[np.ndarray, tuple[FeatureBlock, ...]]:
-    """Embeddings side by side, float32 ``[n, d]``, and what their columns are."""
+    """Concatenated features, float32 ``[n, d]``, and the blocks of their columns."""
     parts, blocks = [], []
-    for path in files.embeddings:
-        embeddings = read_embeddings(path)
-        _check_same_spots(arrays, embeddings.barcodes, path)
+    for path, source in zip(files.features, sources, strict=True):
+        embeddings = read_embeddings(path, spots)
         parts.append(embeddings.embeddings)
         groups = embeddings.attributes.get("groups", [embeddings.embeddings.shape[1]])
-        blocks.append(FeatureBlock(embeddings.attributes["encoder"], tuple(map(int, groups))))
+        blocks.append(FeatureBlock(source.encoder, tuple(map(int, groups)), source.view))
     features = np.concatenate(parts, axis=1)
     if standardise == "section":
         spread = features.std(axis=0)
@@ -119,15 +76,8 @@ def _embedding(
     return features.astype(np.float32, copy=False), tuple(blocks)
 
 
-def _check_same_spots(arrays: SectionArrays, barcodes: np.ndarray, path: Path) -> None:
-    if list(arrays.barcodes) != list(barcodes):
-        raise UserError(
-            f"{path} has other spots than section {arrays.name}: delete it, and it is made anew."
-        )
-
-
 def check_positions(section: SectionTensors, settings: Settings) -> None:
-    """Refuse array coordinates that a method's position tables do not hold.
+    """Refuse array coordinates outside a method's position tables.
 
     Raises:
         UserError: a coordinate below 0, or at or beyond the table's rows.

@@ -1,4 +1,4 @@
-"""The training loop that all networks share: one step a section."""
+"""The training loop that all networks share: one step a batch."""
 
 import logging
 import time
@@ -25,8 +25,8 @@ class Checkpointing:
 
     Attributes:
         path: the checkpoint file.
-        seconds: least time between two checkpoints; 0 saves after every epoch.
-        fingerprint: what the training depends on. A checkpoint with another one is not used.
+        seconds: minimum time between two checkpoints; 0 saves after every epoch.
+        fingerprint: hash of all inputs of the training; a checkpoint with another one is ignored.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class Checkpointing:
 
 
 def resolved_precision(precision: str, device: torch.device) -> str:
-    """What ``auto`` means on a device: bfloat16 where its hardware multiplies it, else float32."""
+    """The precision of ``auto`` on a device: bfloat16 if its hardware supports it, else float32."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -47,7 +47,7 @@ def resolved_precision(precision: str, device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast | nullcontext:
-    """The context that a network computes in; precision is float32 or bfloat16."""
+    """The autocast context of a network; precision is float32 or bfloat16."""
     lower = precision == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16) if lower else nullcontext()
 
@@ -62,8 +62,8 @@ def train_network(
 ) -> list[dict[str, Any]]:
     """Train a network in place and return its history, one row an epoch.
 
-    The random state of an epoch is a function of seed and epoch alone, so that a training that
-    was killed and resumed ends with the same bits as one that was not.
+    The random state of an epoch depends on seed and epoch only, so a resumed training gives the
+    same weights, bit by bit, as an uninterrupted one.
 
     Raises:
         UserError: the loss is not finite; the last good checkpoint is kept.
@@ -71,7 +71,8 @@ def train_network(
     device = next(model.parameters()).device
     if device.type == "cpu":
         keep_freed_memory()
-    optimiser, schedule = model.optimiser(steps_per_epoch=len(sections))
+    model.prepare(sections)
+    optimiser, schedule = model.optimiser(steps_per_epoch=model.steps_per_epoch(sections))
     history: list[dict[str, Any]] = []
     if checkpointing is not None:
         history = _resume(checkpointing, model, optimiser, schedule)
@@ -89,21 +90,20 @@ def train_network(
     for epoch in progress:
         started = time.monotonic()
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
-        shuffled = model.shuffle_sections
-        order = torch.randperm(len(sections)).tolist() if shuffled else range(len(sections))
         rate = optimiser.param_groups[0]["lr"]
-        steps = []
-        for index in order:
+        steps, names = [], []
+        for batch in model.batches(sections, torch.default_generator):
             optimiser.zero_grad(set_to_none=True)
             with autocast(device, precision):
-                losses = model.losses(sections[index])
+                losses = model.losses(batch)
                 total = sum(losses.values())
             total.backward()
             optimiser.step()
             schedule.step()
             steps.append(torch.stack([*losses.values(), total]).detach())
+            names.append(batch.name)
         values = torch.stack(steps).double().cpu()
-        _check_finite(values, epoch, [sections[index].name for index in order])
+        _check_finite(values, epoch, names)
         means = dict(zip([*losses, "total"], values.mean(dim=0).tolist(), strict=True))
         history.append(
             {
@@ -119,6 +119,8 @@ def train_network(
             save_checkpoint(checkpointing.path, model, optimiser, schedule, record)
             saved = time.monotonic()
     model.eval()
+    with torch.no_grad():
+        model.finish(sections)
     return history
 
 
@@ -127,10 +129,12 @@ def _resume(checkpointing, model, optimiser, schedule) -> list[dict[str, Any]]:
     if record is None:
         return []
     if record["fingerprint"] != checkpointing.fingerprint:
-        log.info("The checkpoint is of other settings or inputs; training starts anew.")
+        log.info(
+            "The checkpoint belongs to other settings or inputs; training starts from epoch 1."
+        )
         return []
     load_checkpoint(checkpointing.path, model, optimiser, schedule)
-    log.info("Going on from the checkpoint after epoch %d.", len(record["history"]))
+    log.info("Resuming from the checkpoint after epoch %d.", len(record["history"]))
     return record["history"]
 
 
@@ -141,6 +145,6 @@ def _check_finite(values: torch.Tensor, epoch: int, names: list[str]) -> None:
         step = int((~finite).nonzero()[0])
         raise UserError(
             f"The loss is not finite in epoch {epoch + 1}, step {step + 1} (section "
-            f"{names[step]}): lower the method's learning_rate, or look at that section's "
+            f"{names[step]}): lower the method's learning_rate, or check that section's "
             "inputs; the last good checkpoint is kept."
         )

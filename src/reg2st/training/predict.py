@@ -1,79 +1,127 @@
-"""Predict the test sections of a run from its model; no counts are read."""
+"""Predict the test sections of every fold with its model, without reading counts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import torch
 
 from reg2st.base.files import written_whole
+from reg2st.models.interface import Prediction, SectionTensors
 from reg2st.sections.panels import read_panel
 from reg2st.sections.section_file import load_section_arrays
-from reg2st.training.load import SectionFiles, check_positions, load_section
-from reg2st.training.train import Recipe, build_model, load_model
+from reg2st.study.specification import RunSpec, SectionFiles
+from reg2st.training.load import load_sections
+from reg2st.training.saved_model import build_model, load_model
+from reg2st.training.train import sizes_of
 
 
-def predict_run(
-    recipe: Recipe,
-    test: list[SectionFiles],
-    panel: Path,
-    model_path: Path,
-    out: Path,
-) -> None:
-    """Write the predicted expression of the test sections as one AnnData file, on the CPU.
+@dataclass(frozen=True)
+class FoldPrediction:
+    """Predictions of a fold's model for its test sections.
 
-    ``X`` is float32 ``[spots, genes]`` in the units of the target, log10(1 + 1e4 c / sum c);
-    obs names the section, patient and array coordinates of each spot, obsm["spatial"] its
-    pixels (x, y) of level 0. Where the model gives them, layers["spread"] is the standard
-    deviation of the target about its prediction, in the same units, and var["expected_pcc"] the
-    PCC to expect of each gene in a section that the model was not trained on.
+    Attributes:
+        genes: the fold's panel.
+        obs: one row for each spot: fold, section, patient, barcode, array_col, array_row.
+        pixel_xy: float64 ``[spots, 2]``, spot centres, px of level 0.
+        predictions: one for each section, in the order of the rows.
     """
-    import anndata
 
-    genes = read_panel(panel)
-    sections = [
-        load_section(files, genes, recipe.needs, recipe.standardise, with_targets=False)
-        for files in test
-    ]
-    for section in sections:
-        check_positions(section, recipe.settings)
-    model = build_model(recipe, genes, sections[0].embedding, "cpu")
-    load_model(model, model_path)
-    model.eval()
-    observations, pixels, predictions = [], [], []
-    for files, section in zip(test, sections, strict=True):
-        with torch.inference_mode():
-            predictions.append(model.predict(section))
-        arrays = load_section_arrays(files.section)
-        pixels.append(arrays.pixel_xy)
-        observations.append(
-            pd.DataFrame(
-                {
-                    "section": section.name,
-                    "patient": section.patient,
-                    "barcode": arrays.barcodes,
-                    "array_col": arrays.array_xy[:, 0],
-                    "array_row": arrays.array_xy[:, 1],
-                },
-                index=[f"{section.name}_{barcode}" for barcode in arrays.barcodes],
-            )
-        )
-    var = pd.DataFrame(index=pd.Index(genes, name="gene"))
-    if predictions[0].expected_pcc is not None:
-        var["expected_pcc"] = predictions[0].expected_pcc.numpy()
+    fold: str
+    genes: list[str]
+    obs: pd.DataFrame
+    pixel_xy: np.ndarray
+    predictions: list[Prediction]
+
+
+def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
+    """Write the cross-validated predictions of a method as one AnnData file, on the CPU.
+
+    ``X`` is float32 ``[spots, genes]`` in the units of the target, log10(1 + 1e4 c / sum c); a
+    gene outside a fold's panel is NaN there. obs holds fold, section, patient, barcode and array
+    coordinates of each spot, obsm["spatial"] its pixel coordinates (x, y) at level 0. If the
+    method provides them, layers["spread"] is the predictive standard deviation of the target, in
+    the same units, and varm["expected_pcc"] the PCC of each gene that each fold's model expects
+    in a new section.
+
+    Args:
+        runs: one for each fold, with its model and its test sections.
+    """
+    folds = [_predict_fold(run) for run in runs]
+    genes = pd.Index(dict.fromkeys(gene for fold in folds for gene in fold.genes), name="gene")
     adata = anndata.AnnData(
-        X=_stacked([each.expression for each in predictions]),
-        obs=pd.concat(observations),
-        var=var,
-        obsm={"spatial": np.concatenate(pixels)},
-        uns={"run": {key: str(value) for key, value in recipe.key.items()}},
+        X=_joined(folds, genes, "expression"),
+        obs=pd.concat([fold.obs for fold in folds]),
+        var=pd.DataFrame(index=genes),
+        obsm={"spatial": np.concatenate([fold.pixel_xy for fold in folds])},
+        uns={"run": _shared_key(runs[0])},
     )
-    if predictions[0].spread is not None:
-        adata.layers["spread"] = _stacked([each.spread for each in predictions])
+    first = folds[0].predictions[0]
+    if first.spread is not None:
+        adata.layers["spread"] = _joined(folds, genes, "spread")
+    if first.expected_pcc is not None:
+        adata.varm["expected_pcc"] = pd.DataFrame(
+            {
+                fold.fold: pd.Series(fold.predictions[0].expected_pcc.numpy(), index=fold.genes)
+                for fold in folds
+            },
+            index=genes,
+        )
     with written_whole(out) as temporary:
         adata.write_h5ad(temporary)
 
 
-def _stacked(parts: list[torch.Tensor]) -> np.ndarray:
-    """Spots of all sections, float32 ``[spots, genes]``."""
-    return torch.cat([part.float() for part in parts]).numpy()
+def _predict_fold(run: RunSpec) -> FoldPrediction:
+    genes = read_panel(run.panel)
+    sections = load_sections(run, with_targets=False)
+    model = build_model(run, sizes_of(sections[0], genes), "cpu")
+    load_model(model, run.model)
+    model.eval()
+    with torch.inference_mode():
+        predictions = [model.predict(section) for section in sections]
+    rows, pixels = [], []
+    for files, section in zip(run.sections, sections, strict=True):
+        obs, pixel_xy = _spots(run.key.fold, files, section)
+        rows.append(obs)
+        pixels.append(pixel_xy)
+    return FoldPrediction(run.key.fold, genes, pd.concat(rows), np.concatenate(pixels), predictions)
+
+
+def _spots(
+    fold: str, files: SectionFiles, section: SectionTensors
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The obs rows of a section's spots, and their pixel coordinates."""
+    arrays = load_section_arrays(files.section)
+    obs = pd.DataFrame(
+        {
+            "fold": fold,
+            "section": section.name,
+            "patient": section.patient,
+            "barcode": arrays.barcodes,
+            "array_col": arrays.array_xy[:, 0],
+            "array_row": arrays.array_xy[:, 1],
+        },
+        index=[f"{section.name}_{barcode}" for barcode in arrays.barcodes],
+    )
+    return obs, arrays.pixel_xy
+
+
+def _joined(folds: list[FoldPrediction], genes: pd.Index, part: str) -> np.ndarray:
+    """One part of all predictions, float32 ``[spots, genes]``; NaN outside a fold's panel."""
+    joined = np.full((sum(len(fold.obs) for fold in folds), len(genes)), np.nan, np.float32)
+    start = 0
+    for fold in folds:
+        columns = genes.get_indexer(fold.genes)
+        for prediction in fold.predictions:
+            values = getattr(prediction, part).float().numpy()
+            joined[start : start + len(values), columns] = values
+            start += len(values)
+    return joined
+
+
+def _shared_key(run: RunSpec) -> dict[str, str]:
+    """The key that all folds share, as text."""
+    return {name: str(value) for name, value in run.key.model_dump(exclude={"fold"}).items()}

@@ -175,7 +175,7 @@ def test_folder_of_locks_must_be_private(environment, tmp_path):
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks").chmod(0o777)
     with (
-        pytest.raises(UserError, match="open to other users"),
+        pytest.raises(UserError, match="open to others; remove it"),
         claimed_device(locks=tmp_path / "locks"),
     ):
         pass

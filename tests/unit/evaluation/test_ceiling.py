@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reg2st.evaluation.ceiling import linear_limit, split_half_ceiling
+from reg2st.evaluation.ceiling import linear_reference, split_half_ceiling
 from reg2st.evaluation.metrics import pearson
 from reg2st.sections.targets import log_expression
 
@@ -50,22 +50,25 @@ def test_a_gene_without_counts_has_no_limit():
     counts, _ = simulated(0, n_spots=50)
     others = [simulated(1, n_spots=50)[0]]
     counts[:, 4] = 0
-    for limit in (split_half_ceiling(counts), linear_limit(counts, others)):
+    for limit in (split_half_ceiling(counts), linear_reference(counts, others)):
         assert np.flatnonzero(np.isnan(limit)).tolist() == [4]
 
 
-def test_the_linear_limit_lies_near_the_ceiling_where_genes_tell_of_each_other():
+def test_the_linear_reference_lies_near_the_ceiling_where_genes_tell_of_each_other():
     counts, means = simulated(0)
-    limit = linear_limit(counts, [simulated(seed)[0] for seed in (1, 2, 3)])
+    limit = linear_reference(counts, [simulated(seed)[0] for seed in (1, 2, 3)])
     reached = pearson(log_expression(counts), log_expression(means))
     assert 0.9 * reached.mean() < limit.mean() < reached.mean() + 0.01
 
 
-def test_the_linear_limit_learns_from_other_sections_only():
+def test_the_linear_reference_learns_from_other_sections_only():
     counts, _ = simulated(0, n_spots=100)
     others = [simulated(seed, n_spots=100)[0] for seed in (1, 2)]
     shuffled = np.random.default_rng(0).permuted(others, axis=1)
-    assert linear_limit(counts, others).mean() > linear_limit(counts, list(shuffled)).mean() + 0.2
+    assert (
+        linear_reference(counts, others).mean()
+        > linear_reference(counts, list(shuffled)).mean() + 0.2
+    )
 
 
 def test_spots_without_counts_are_known_to_be_zero():
@@ -73,16 +76,18 @@ def test_spots_without_counts_are_known_to_be_zero():
     others = [simulated(1, n_spots=100)[0]]
     others_with_gap = [np.vstack([others[0], np.zeros((2, 60), dtype=int)])]
     np.testing.assert_array_equal(
-        linear_limit(counts, others), linear_limit(counts, others_with_gap)
+        linear_reference(counts, others), linear_reference(counts, others_with_gap)
     )
     with_gap = np.vstack([counts, np.zeros((2, 60), dtype=int)])
-    assert (linear_limit(with_gap, others) > linear_limit(counts, others)).mean() > 0.9
+    assert (linear_reference(with_gap, others) > linear_reference(counts, others)).mean() > 0.9
 
 
 @pytest.mark.parametrize("others", [[], [np.ones((5, 3), dtype=int)]])
-def test_nothing_to_learn_from_or_to_predict_has_no_linear_limit(others):
-    assert np.isnan(linear_limit(np.zeros((5, 3), dtype=int), others)).all()
-    assert np.isnan(linear_limit(np.ones((5, 1), dtype=int), [np.ones((5, 1), dtype=int)])).all()
+def test_nothing_to_learn_from_or_to_predict_has_no_linear_reference(others):
+    assert np.isnan(linear_reference(np.zeros((5, 3), dtype=int), others)).all()
+    assert np.isnan(
+        linear_reference(np.ones((5, 1), dtype=int), [np.ones((5, 1), dtype=int)])
+    ).all()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +105,7 @@ def test_limits_of_the_six_real_sections(six):
     ceilings = [np.nanmean(split_half_ceiling(counts)) for counts in six]
     assert 0.44 < min(ceilings) < max(ceilings) < 0.53
     limits = [
-        np.nanmean(linear_limit(counts, [other for other in six if other is not counts]))
+        np.nanmean(linear_reference(counts, [other for other in six if other is not counts]))
         for counts in (six[0], six[-1])
     ]
     assert limits == pytest.approx([0.355, 0.286], abs=0.01)

@@ -1,5 +1,7 @@
 """What a model says of its own predictions, from the model through the files to the tables."""
 
+from functools import partial
+
 import anndata
 import h5py
 import numpy as np
@@ -9,17 +11,22 @@ import scipy.sparse
 
 from reg2st.base.errors import UserError
 from reg2st.evaluation.expectation import agreement, expected_and_true
-from reg2st.evaluation.scores import score_run
+from reg2st.evaluation.scores import score_folds
 from reg2st.features.graphs import nearest_neighbours, write_graph
-from reg2st.models.interface import FeatureBlock, Inputs
+from reg2st.models.interface import FeatureBlock
 from reg2st.sections.panels import write_panel
 from reg2st.sections.section_file import write_section
-from reg2st.training.load import SectionFiles, load_section
-from reg2st.training.predict import predict_run
-from reg2st.training.train import Recipe, fit_run
+from reg2st.study.specification import RunSpec, SectionFiles
+from reg2st.training.load import load_sections
+from reg2st.training.predict import predict_folds
+from reg2st.training.train import train_run
 
 GENES = [f"G{number}" for number in range(12)]
 SPOTS = 60
+SOURCES = (
+    {"encoder": "network_stages", "view": "near", "field_px": 224},
+    {"encoder": "tissue_statistics", "view": "far", "field_px": 448},
+)
 
 
 def section_files(folder, name: str) -> SectionFiles:
@@ -60,11 +67,25 @@ def section_files(folder, name: str) -> SectionFiles:
     write_graph(folder / f"{name}.npz", nearest_neighbours(xy, 8, 1.5), SPOTS)
     return SectionFiles(
         section=folder / f"{name}.h5ad",
-        embeddings=tuple(
-            folder / f"{name}_{each}.h5" for each in ("network_stages", "tissue_statistics")
-        ),
+        features=[folder / f"{name}_{source['encoder']}.h5" for source in SOURCES],
         graph=folder / f"{name}.npz",
     )
+
+
+def a_run(method: str, panel):
+    """A run of a method with its published settings; sections and model are still to be given."""
+    return partial(
+        RunSpec,
+        key={
+            "dataset": "made", "split": "patient_out", "method": method,
+            "variant": "full", "preset": "published", "seed": 0, "fold": "C",
+        },
+        settings={},
+        features=SOURCES,
+        standardise="none",
+        precision="float32",
+        panel=panel,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -75,34 +96,22 @@ def predicted(tmp_path_factory):
     write_panel(panel, GENES, {})
     files = {name: section_files(folder, name) for name in ("A1", "A2", "B1", "C1")}
     for method in ("sprig", "ridge"):
-        recipe = Recipe.parse(
-            {
-                "key": {
-                    "dataset": "made", "split": "patient_out", "method": method,
-                    "variant": "full", "preset": "published", "seed": 0, "fold": "C",
-                },
-                "settings": {},
-                "standardise": "none",
-                "precision": "float32",
-            }
-        )  # fmt: skip
-        run = folder / method
-        run.mkdir()
-        training = [files[name] for name in ("A1", "A2", "B1")]
-        fit_run(recipe, training, panel, run, device="cpu", checkpoint_seconds=60)
-        predictions = run / "predictions.h5ad"
-        predict_run(recipe, [files["C1"]], panel, run / "model.safetensors", predictions)
-        score_run(recipe.key, predictions, [files["C1"].section], run / "scores.tsv")
+        run, out = a_run(method, panel), folder / method
+        out.mkdir()
+        trained = [files[name] for name in ("A1", "A2", "B1")]
+        train_run(run(sections=trained), out, device="cpu", checkpoint_seconds=60)
+        tests = [run(sections=[files["C1"]], model=out / "model.safetensors")]
+        predict_folds(tests, out / "predictions.h5ad")
+        score_folds(tests, out / "predictions.h5ad", out / "scores.tsv")
     return folder
 
 
 def test_blocks_follow_the_embeddings_of_a_section(tmp_path):
-    section = load_section(
-        section_files(tmp_path, "A1"), GENES, Inputs(embedding=True), with_targets=False
-    )
+    run = a_run("ridge", tmp_path / "panel.txt")(sections=[section_files(tmp_path, "A1")])
+    (section,) = load_sections(run, with_targets=False)
     assert section.blocks == (
-        FeatureBlock("network_stages", (3, 5)),
-        FeatureBlock("tissue_statistics", (4,)),
+        FeatureBlock("network_stages", (3, 5), "near"),
+        FeatureBlock("tissue_statistics", (4,), "far"),
     )
     assert section.embedding.shape == (SPOTS, 12)
 
@@ -111,15 +120,15 @@ def test_predictions_hold_spread_and_expected_pcc_of_a_model_that_gives_them(pre
     adata = anndata.read_h5ad(predicted / "sprig" / "predictions.h5ad")
     assert adata.layers["spread"].shape == adata.X.shape == (SPOTS, len(GENES))
     assert (adata.layers["spread"] > 0).all()
-    assert adata.var["expected_pcc"].between(-1, 1).all()
+    assert adata.varm["expected_pcc"]["C"].between(-1, 1).all()
     plain = anndata.read_h5ad(predicted / "ridge" / "predictions.h5ad")
     assert "spread" not in plain.layers
-    assert "expected_pcc" not in plain.var
+    assert "expected_pcc" not in plain.varm
 
 
 def test_expected_stands_beside_the_pcc_that_was_reached(predicted):
     scores = pd.read_csv(predicted / "sprig" / "scores.tsv", sep="\t")
-    table = expected_and_true(scores, [predicted / "sprig" / "predictions.h5ad"])
+    table = expected_and_true(scores, predicted / "sprig" / "predictions.h5ad")
     assert list(table.columns) == ["section", "patient", "gene", "expected", "pcc"]
     assert list(table["gene"]) == GENES
     np.testing.assert_array_equal(table["pcc"], scores["pcc"])
@@ -132,8 +141,8 @@ def test_expected_stands_beside_the_pcc_that_was_reached(predicted):
 
 def test_a_model_that_expects_nothing_is_one_sentence(predicted):
     scores = pd.read_csv(predicted / "ridge" / "scores.tsv", sep="\t")
-    with pytest.raises(UserError, match="does not say what PCC it expects: predict anew"):
-        expected_and_true(scores, [predicted / "ridge" / "predictions.h5ad"])
+    with pytest.raises(UserError, match="holds no expected PCC; delete it and predict again"):
+        expected_and_true(scores, predicted / "ridge" / "predictions.h5ad")
 
 
 def test_agreement_is_undefined_where_nothing_varies():

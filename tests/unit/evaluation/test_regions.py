@@ -50,6 +50,7 @@ def test_one_region_or_no_prediction_has_no_agreement(regions):
     for agreement in (
         region_agreement(expression, np.full(150, "tumour")),
         region_agreement(np.full_like(expression, np.nan), labels),
+        region_agreement(expression[:, :0], labels),
         region_agreement(expression, np.full(150, "")),
     ):
         assert np.isnan([agreement.ari, agreement.nmi]).all()
@@ -68,9 +69,7 @@ def test_every_run_of_a_section_stands_beside_the_observed_expression(tmp_path, 
     spots = [f"{number}x0" for number in range(len(labels))]
     section = anndata.AnnData(
         X=scipy.sparse.csr_matrix(counts),
-        obs=pd.DataFrame(
-            {"array_col": np.arange(len(labels)), "array_row": 0, "label": labels}, index=spots
-        ),
+        obs=pd.DataFrame({"array_col": np.arange(len(labels)), "array_row": 0}, index=spots),
         var=pd.DataFrame(index=genes),
         obsm={"spatial": np.zeros((len(labels), 2))},
     )
@@ -83,20 +82,33 @@ def test_every_run_of_a_section_stands_beside_the_observed_expression(tmp_path, 
     }
     section.uns["section"] = {"dataset": "her2st", "patient": "B", "name": "B1", "dropped": {}}
     write_section(section, tmp_path / "B1.h5ad")
-    panel = genes[:30]
-    both = anndata.AnnData(
-        X=np.concatenate([np.zeros((3, 30)), expression[:, :30]]).astype(np.float32),
-        obs=pd.DataFrame({"section": ["B2"] * 3 + ["B1"] * len(labels)}).set_axis(
-            [f"spot{number}" for number in range(len(labels) + 3)]
-        ),
-        var=pd.DataFrame(index=panel),
+    pd.DataFrame({"barcode": spots, "label": labels}).to_csv(
+        tmp_path / "B1.tsv", sep="\t", index=False
     )
-    both.write_h5ad(tmp_path / "predictions.h5ad")
-    key = {"dataset": "her2st", "split": "patient_out", "fold": "B", "method": "ridge"}
-    key |= {"variant": "full", "preset": "published"}
-    runs = [{**key, "seed": seed} for seed in (0, 1)]
-    rows = section_agreements(tmp_path / "B1.h5ad", runs, [tmp_path / "predictions.h5ad"] * 2)
+    # A gene of another fold's panel, and another section, stand before.
+    predicted = np.full((len(labels) + 3, 31), np.nan, dtype=np.float32)
+    predicted[3:, 1:] = expression[:, :30]
+    obs = pd.DataFrame(
+        {
+            "fold": ["A"] * 3 + ["B"] * len(labels),
+            "section": ["B2"] * 3 + ["B1"] * len(labels),
+            "barcode": spots[:3] + spots,
+        }
+    )
+    run = {"dataset": "her2st", "split": "patient_out", "method": "ridge"}
+    run |= {"variant": "full", "preset": "published"}
+    for seed in "01":
+        table = anndata.AnnData(
+            predicted,
+            obs.set_axis([f"spot{number}" for number in range(len(obs))]),
+            pd.DataFrame(index=["OTHER", *genes[:30]]),
+            uns={"run": {**run, "seed": seed}},
+        )
+        table.write_h5ad(tmp_path / f"{seed}.h5ad")
+    files = [tmp_path / f"{seed}.h5ad" for seed in (0, 1)]
+    rows = section_agreements(tmp_path / "B1.h5ad", tmp_path / "B1.tsv", files)
     assert rows["method"].tolist() == ["observed", "ridge", "ridge"]
+    assert rows["seed"].tolist() == [0, 0, 1]
     assert set(rows["fold"]) == {"B"}
     assert set(rows["section"]) == {"B1"}
     assert rows["ari"].tolist()[1:] == [region_agreement(expression[:, :30], labels).ari] * 2

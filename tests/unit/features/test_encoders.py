@@ -72,7 +72,7 @@ class Colours(nn.Module):
     def __init__(self, most: int = 1000, error: Exception | None = None) -> None:
         super().__init__()
         self.most = most
-        self.error = error or torch.OutOfMemoryError()
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory.")
         self.batches: list[int] = []
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -97,7 +97,7 @@ def colours(network: nn.Module) -> LoadedNetwork:
     return LoadedNetwork(about, "1", "0" * 64, network)
 
 
-def test_known_encoders_tell_their_width_without_their_weights():
+def test_the_width_of_known_encoders_needs_no_weights():
     assert {name: each.features for name, each in ENCODERS.items()} == {
         "phikon_v2": 1024,
         "phikon_v2_stages": 8192,
@@ -117,7 +117,7 @@ def test_names_in_paths_come_back():
     assert encoder("timm:resnet18_stages").weights == "timm:resnet18"
 
 
-def test_an_unknown_encoder_is_told_the_likeliest():
+def test_an_unknown_encoder_names_the_likeliest():
     with pytest.raises(UserError, match="did you mean 'phikon_v2'"):
         encoder("phikon-v2")
     with pytest.raises(UserError, match="There is no encoder 'timm:'"):
@@ -129,10 +129,10 @@ def test_asking_for_an_encoder_imports_neither_torch_nor_timm():
         "from reg2st.features.encoders import encoder; encoder('phikon_v2'); import sys;"
         "print({'torch', 'timm', 'huggingface_hub', 'pandas', 'anndata'} & set(sys.modules))"
     )
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
-    assert told.strip() == "set()"
+    assert printed.strip() == "set()"
 
 
 def test_timm_imports_whether_torchvision_does_or_not():
@@ -191,7 +191,7 @@ def test_pixels_are_normalised_as_the_encoder_asks(patches, tmp_path):
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(torch.OutOfMemoryError(), id="GPU"),
+        pytest.param(torch.OutOfMemoryError("CUDA out of memory."), id="GPU"),
         pytest.param(MemoryError(), id="Python"),
         pytest.param(RuntimeError("DefaultCPUAllocator: can't allocate memory"), id="PyTorch"),
         pytest.param(RuntimeError("could not create a primitive"), id="oneDNN"),
@@ -206,7 +206,7 @@ def test_a_batch_is_halved_when_memory_runs_out(error, patches, tmp_path, caplog
         read_embeddings(tmp_path / f"{name}.h5").embeddings for name in ("whole", "halved")
     )
     np.testing.assert_allclose(halved, whole, rtol=1e-5, atol=1e-6)
-    assert "going on with 1 patches at a time" in caplog.text
+    assert "continuing with 1 patches at a time" in caplog.text
 
 
 def test_not_one_patch_in_memory_is_one_sentence(patches, tmp_path):
@@ -250,13 +250,13 @@ def test_a_real_limit_of_memory_halves_the_batch(efficientnet_weights, patches, 
         )
         file.attrs["field_px"] = 224.0
     out = tmp_path / "e.h5"
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", LIMITED, efficientnet_weights, many, out],
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 0, told.stderr
-    assert "memory ran out: going on with" in told.stdout
+    assert printed.returncode == 0, printed.stderr
+    assert "Memory ran out; continuing with" in printed.stdout
     embeddings = read_embeddings(out).embeddings
     np.testing.assert_allclose(embeddings[:7], embeddings[-7:], rtol=1e-4, atol=1e-5)
     assert np.ptp(embeddings, axis=0).max() > 0.1
@@ -304,7 +304,7 @@ def test_stages_of_a_transformer_and_of_another_network():
         assert StageStatistics(convolutional)(pixels).shape[1] > 2 * 512
 
 
-def test_tissue_statistics_tell_nuclei_from_none(patches, tmp_path):
+def test_tissue_statistics_separate_nuclei_from_none(patches, tmp_path):
     """Dark blue discs on pink: counted, measured, and left open where there are none."""
     rows, columns = np.mgrid[:224, :224]
     images = np.full((3, 224, 224, 3), (235, 190, 215), dtype=np.uint8)
@@ -434,19 +434,19 @@ def resnet() -> dict[str, bytes]:
 def test_a_model_of_the_hub_is_fetched_pinned_and_found_offline(fetch, resnet, tmp_path):
     name, lock = "timm:hf-hub:lab/model", tmp_path / "lock.json"
     with Hub({"lab/model": resnet}) as hub:
-        told = fetch(name, HF_ENDPOINT=hub.address)
-        assert told.startswith("loaded|")
-        assert "size_px=176, mean=(0.7, 0.6, 0.5), std=(0.2, 0.3, 0.4)" in told
-        assert "features=512" in told
+        printed = fetch(name, HF_ENDPOINT=hub.address)
+        assert printed.startswith("loaded|")
+        assert "size_px=176, mean=(0.7, 0.6, 0.5), std=(0.2, 0.3, 0.4)" in printed
+        assert "features=512" in printed
         held = json.loads(lock.read_text())["lab/model"]
         assert held["revision"] == hub.commits["lab/model"]
         assert set(held["sha256"]) == {"config.json", "model.safetensors"}
-        assert f"{held['revision']}|{held['sha256']['model.safetensors']}" in told
+        assert f"{held['revision']}|{held['sha256']['model.safetensors']}" in printed
         hub.requested.clear()
         fetch(name, HF_ENDPOINT=hub.address)
         assert not any("/main/" in path for path in hub.requested)
         address = hub.address
-    assert fetch(name, HF_ENDPOINT=address, HF_HUB_OFFLINE="1") == told
+    assert fetch(name, HF_ENDPOINT=address, HF_HUB_OFFLINE="1") == printed
 
 
 def test_a_hub_that_gives_another_file_is_refused(fetch, resnet, tmp_path):
@@ -454,22 +454,22 @@ def test_a_hub_that_gives_another_file_is_refused(fetch, resnet, tmp_path):
     with Hub({"lab/model": resnet}) as hub:
         fetch(name, HF_ENDPOINT=hub.address, HF_HOME=str(tmp_path / "first"))
         resnet["model.safetensors"] += b" "
-        told = fetch(name, HF_ENDPOINT=hub.address)
-    assert told.startswith("UserError model.safetensors of lab/model has SHA-256")
-    assert "holds it to" in told
+        printed = fetch(name, HF_ENDPOINT=hub.address)
+    assert printed.startswith("UserError model.safetensors of lab/model has SHA-256")
+    assert "lock.json records" in printed
 
 
 def test_weights_of_another_architecture_leave_nothing_behind(fetch, tmp_path):
     small = save({"embeddings.cls_token": torch.zeros(1, 1, 64), "fc.weight": torch.zeros(3, 3)})
     with Hub({PHIKON: {"model.safetensors": small}}) as hub:
-        told = fetch("phikon_v2", HF_ENDPOINT=hub.address)
-    assert "holds weights for another architecture than phikon_v2" in told
-    assert "\n" not in told
+        printed = fetch("phikon_v2", HF_ENDPOINT=hub.address)
+    assert "holds weights for another architecture than phikon_v2" in printed
+    assert "\n" not in printed
     assert not (tmp_path / "out.safetensors").exists()
 
 
 @pytest.mark.parametrize(
-    ("files", "gated", "told"),
+    ("files", "gated", "sentence"),
     [
         ({"model.safetensors": b"x"}, True, "is gated: accept its terms"),
         ({"pytorch_model.bin": b"x"}, False, "read from safetensors only"),
@@ -478,22 +478,22 @@ def test_weights_of_another_architecture_leave_nothing_behind(fetch, tmp_path):
     ],
     ids=["gated", "pickle only", "damaged", "no such model"],
 )
-def test_what_the_hub_refuses_is_one_sentence(files, gated, told, fetch):
+def test_what_the_hub_refuses_is_one_sentence(files, gated, sentence, fetch):
     with Hub({} if files is None else {PHIKON: files}) as hub:
         if gated:
             hub.gated.add(PHIKON)
         answer = fetch("phikon_v2", HF_ENDPOINT=hub.address)
     assert answer.startswith("UserError")
-    assert told in answer
+    assert sentence in answer
     assert "\n" not in answer
 
 
 def test_offline_and_not_cached_says_what_to_do(fetch):
-    told = fetch("phikon_v2", HF_HUB_OFFLINE="1")
-    assert "HF_HUB_OFFLINE is set" in told
-    assert "fetch it once on a machine with access" in told
+    printed = fetch("phikon_v2", HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE is set" in printed
+    assert "fetch it once on a machine with access" in printed
 
 
 def test_a_name_that_timm_does_not_know_is_helped(fetch):
-    told = fetch("timm:resnet_18", HF_HUB_OFFLINE="1")
-    assert told.startswith("UserError timm has no pretrained model 'resnet_18' (did you mean")
+    printed = fetch("timm:resnet_18", HF_HUB_OFFLINE="1")
+    assert printed.startswith("UserError timm has no pretrained model 'resnet_18' (did you mean")

@@ -162,9 +162,9 @@ def test_a_saved_control_predicts_the_same(model, settings, tmp_path):
 
 
 def test_controls_refuse_unknown_settings():
-    with pytest.raises(UserError, match=r"unknown setting 'alpha' \(did you mean 'alphas'\?\)"):
+    with pytest.raises(UserError, match=r"alpha: unknown setting \(did you mean 'alphas'\?\)"):
         parse_settings("ridge", "published", {"alpha": 3})
-    with pytest.raises(UserError, match="'train_mean': unknown setting 'epochs'"):
+    with pytest.raises(UserError, match="'train_mean', epochs: unknown setting"):
         parse_settings("train_mean", "quick", {"epochs": 3})
     with pytest.raises(UserError, match="every alpha must be above 0"):
         parse_settings("ridge", "published", {"alphas": [0, 1]})

@@ -214,11 +214,11 @@ def test_nearest_spots_include_the_spot_itself_and_break_ties_by_index():
 
 
 def test_settings_name_what_is_wrong():
-    with pytest.raises(UserError, match=r"unknown setting 'hiden' \(did you mean 'hidden'"):
+    with pytest.raises(UserError, match=r"hiden: unknown setting \(did you mean 'hidden'"):
         parse_settings("reg2st", "published", {"hiden": 128})
     with pytest.raises(UserError, match=r"hidden \(100\) must be a multiple of heads \(8\)"):
         parse_settings("reg2st", "published", {"hidden": 100})
-    with pytest.raises(UserError, match="setting 'positions'"):
+    with pytest.raises(UserError, match="positions: 'absolut' is not one of its values"):
         parse_settings("reg2st", "published", {"positions": "absolut"})
 
 

@@ -78,6 +78,32 @@ def test_the_pitch_is_the_distance_between_neighbours():
     assert spot_pitch(272.0 * tissue()) == pytest.approx(272)
 
 
+def serial_cut(degrees, seed):
+    """A section of one lopsided block, cut at an angle: positions, target and noiseless target."""
+    rng = np.random.default_rng(seed)
+    axis = np.arange(-14.0, 15.0) + rng.uniform(0, 1)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    place = grid @ rotation(degrees).T
+    x, y = (place + rng.normal(0, 0.3, place.shape)).T  # each cut has a border of its own
+    keep = ((x / 12) ** 2 + (y / 8) ** 2 < 1) & ~((x > 4) & (y > 2))
+    waves = np.random.default_rng(0).normal(0, 0.15, (2, 30))
+    means = 20 * np.exp(np.sin(place[keep] @ waves))
+    return grid[keep], log_expression(rng.poisson(means)), log_expression(means)
+
+
+def test_sections_of_one_block_are_turned_back_and_carry_expression_over():
+    (fixed, target, noiseless), *sisters = (
+        serial_cut(angle, seed) for seed, angle in enumerate((0, 12, -25))
+    )
+    for (moving, _, _), angle in zip(sisters, (12, -25), strict=True):
+        matrix = register(moving, fixed).matrix
+        assert np.linalg.det(matrix) == pytest.approx(1)
+        turn = np.rad2deg(np.arctan2(matrix[1, 0], matrix[0, 0]))
+        assert turn == pytest.approx(angle, abs=3)
+    carried = predict_from_sisters(fixed, [(xy, values) for xy, values, _ in sisters])
+    assert pearson(target, carried).mean() > 0.85 * pearson(target, noiseless).mean()
+
+
 @pytest.fixture(scope="module")
 def serial(shared):
     """Array positions and target of each serial section."""

@@ -310,7 +310,7 @@ def test_patches_that_look_alike_give_the_mean():
     torch.testing.assert_close(prediction.expression, mean)
 
 
-def test_programs_are_found_and_their_predictability_foretold(model):
+def test_programs_are_found_and_their_pcc_predicted(model):
     prediction = model.predict(NEW)
     pcc = pearson(NEW.expression.numpy(), prediction.expression.numpy())
     alone = fitted(ring_weights=(1.0,), dynamic_weight=0, thinned_library=None, rank=GENES)
@@ -356,7 +356,7 @@ def test_each_setting_in_turn_is_the_best_on_patients_held_out(caplog):
             settings[name] = taken[name] = values[best]
     assert model.chosen == taken
     assert taken == {"rank": 3, "ring_weights": (1.0, 0.3, 0.1)}
-    assert "on 3 patients held out in turn: rank 3, ring_weights (1.0, 0.3, 0.1)." in caplog.text
+    assert "leaving out each of 3 patients: rank 3, ring_weights (1.0, 0.3, 0.1)." in caplog.text
 
 
 def test_a_gain_that_patients_do_not_share_is_no_reason():
@@ -419,11 +419,11 @@ def test_spread_grows_with_what_patients_differ_by():
 
 
 def test_settings_are_checked():
-    with pytest.raises(UserError, match="own weight must be above 0"):
+    with pytest.raises(UserError, match="weight of the spot must be above 0"):
         parse_settings("sprig", "published", {"ring_weights": [0, 1]})
-    with pytest.raises(UserError, match=r"setting 'choices': .*'rigde' cannot be chosen.*'ridge'"):
+    with pytest.raises(UserError, match=r"choices: 'rigde' cannot be chosen.*'ridge'"):
         parse_settings("sprig", "published", {"choices": {"rigde": [1]}})
-    with pytest.raises(UserError, match=r"'choices': .*ridge -1: input should be greater than 0"):
+    with pytest.raises(UserError, match=r"choices: ridge: must be above 0, got -1\."):
         parse_settings("sprig", "published", {"choices": {"ridge": [1, -1]}})
     assert SPRIG.inputs(SprigSettings(graph="mine")).graph == "mine"
     assert SprigSettings(ring_weights=(1, 0, 0.5)).view_weights == (1, 0.5, 1)

@@ -1,6 +1,7 @@
 """Figures: nothing overlaps at the printed size, text is legible, files are reproducible."""
 
 import itertools
+import json
 import xml.etree.ElementTree as ET
 
 import anndata
@@ -14,8 +15,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from reg2st.base.errors import UserError
-from reg2st.evaluation.metrics import pearson
-from reg2st.evaluation.statistics import compare
+from reg2st.evaluation.metrics import MSE, pearson
 from reg2st.report.figures.ablation import ablation_bars
 from reg2st.report.figures.expected_pcc import expected_pcc
 from reg2st.report.figures.expression_level import expression_level
@@ -26,7 +26,16 @@ from reg2st.report.figures.section_boxes import section_boxes
 from reg2st.report.figures.sensitivity import sensitivity_curves
 from reg2st.report.figures.training_curves import training_curves
 from reg2st.report.figures.wilcoxon import wilcoxon_boxes
-from reg2st.report.style import COLUMN_IN, FONT_PT, PAGE_IN, method_colours, save
+from reg2st.report.sources import read_histories
+from reg2st.report.style import (
+    COLUMN_IN,
+    FONT_PT,
+    PAGE_IN,
+    NothingToShow,
+    method_colours,
+    page_that_says,
+    save,
+)
 from reg2st.sections.section_file import load_section_arrays, write_section
 from reg2st.sections.targets import log_expression
 
@@ -45,9 +54,7 @@ LONG_NAMES = {
     "variants": LONG_VARIANTS,
 }
 NO_PCC = {"methods": ("train_mean",), "sections": ["B4"]}
-SIZES = pytest.mark.parametrize(
-    "study", [MANY, FEW, LONG_NAMES, NO_PCC], ids=["many", "few", "long names", "no PCC"]
-)
+SIZES = pytest.mark.parametrize("study", [MANY, FEW, LONG_NAMES], ids=["many", "few", "long names"])
 
 
 def scores_of(
@@ -159,6 +166,56 @@ def test_leakage(study):
     assert_readable(figure)
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda scores: section_boxes(scores, split="section_out"),
+        lambda scores: wilcoxon_boxes(scores, split="section_out", reference="train_mean"),
+        lambda scores: expression_level(scores, split="section_out"),
+        leakage,
+    ],
+    ids=["section_boxes", "wilcoxon", "expression_level", "leakage"],
+)
+def test_methods_without_a_score_are_nothing_to_show(draw):
+    with pytest.raises(NothingToShow, match="no method has a PCC for any gene"):
+        draw(scores_of(**NO_PCC))
+
+
+def test_splits_without_a_common_section_are_nothing_to_show():
+    scores = scores_of(**FEW)
+    apart = (scores["split"] == "section_out") == (scores["section"] == "B4")
+    with pytest.raises(NothingToShow, match="test no section in common"):
+        leakage(scores[apart])
+
+
+def test_one_section_with_one_gene_is_drawn():
+    scores = scores_of(("ridge",), ["B4"], n_genes=2)
+    scores = scores[scores["gene"] == "G1"]
+    assert_readable(section_boxes(scores, split="section_out"))
+    assert_readable(wilcoxon_boxes(scores, split="section_out", reference="ridge"))
+    assert_readable(expression_level(scores, split="section_out"))
+    assert_readable(leakage(scores))
+
+
+def test_a_page_says_why_there_is_nothing_to_show():
+    reason = "her2st, leave one section out: no method has a PCC for any gene. " * 3
+    figure = page_that_says(reason)
+    assert_readable(figure)
+    (text,) = drawn_texts(figure)
+    assert " ".join(text.get_text().split()) == reason.strip()
+
+
+def test_figures_of_another_metric_take_its_column_and_name():
+    scores = scores_of(**FEW)
+    scores["mse"] = 2 + scores["pcc"]
+    figure = section_boxes(scores, split="section_out", metric=MSE)
+    assert figure.axes[0].get_ylabel() == "MSE of a gene"
+    mine = scores[(scores["split"] == "section_out") & (scores["section"] == "B4")]
+    expected = mine[mine["method"] == "ridge"]["mse"].quantile([0.25, 0.75]).to_numpy()
+    box = figure.axes[0].patches[0].get_path().vertices[:, 1]
+    np.testing.assert_allclose([box.min(), box.max()], expected)
+
+
 def test_leakage_compares_the_same_sections():
     scores = scores_of(**MANY)
     only_once = (scores["section"] == "A1") & (scores["split"] == "section_out")
@@ -172,9 +229,8 @@ def test_leakage_compares_the_same_sections():
 @SIZES
 def test_wilcoxon_boxes(study):
     scores = scores_of(**study)
-    comparisons = compare(scores, "reg2st")
     variants = study.get("variants", ("full",))
-    figure = wilcoxon_boxes(scores, comparisons, split="patient_out", variants=variants)
+    figure = wilcoxon_boxes(scores, split="patient_out", reference="reg2st", variants=variants)
     assert_readable(figure)
 
 
@@ -188,38 +244,44 @@ def test_expression_level(study):
 
 
 @SIZES
-def test_expected_pcc(study):
+def test_expected_pcc(tmp_path, study):
+    method = study["methods"][-1]
     scores = scores_of(**study)
-    mine = scores[scores["method"].eq(study["methods"][-1]) & scores["variant"].eq("full")]
+    mine = scores[scores["method"].eq(method) & scores["variant"].eq("full")]
     mine = mine[mine["split"] == "patient_out"]
     noise = np.random.default_rng(0).normal(0, 0.05, len(mine))
-    table = mine.assign(expected=mine["pcc"].fillna(0) + noise)
-    figure = expected_pcc(table, dataset="her2st", split="patient_out", method=study["methods"][-1])
+    expected = mine.assign(expected=mine["pcc"].fillna(0) + noise)
+    expected = expected.pivot_table("expected", "gene", "section")
+    obs = pd.DataFrame({"section": expected.columns, "fold": expected.columns})
+    table = anndata.AnnData(
+        obs=obs.set_axis(list(expected.columns)),
+        var=expected[[]],
+        varm={"expected_pcc": expected},
+    )
+    table.write_h5ad(tmp_path / "predictions.h5ad")
+    predictions = {(method, "full", "quick"): tmp_path / "predictions.h5ad"}
+    figure = expected_pcc(scores, predictions, split="patient_out", method=method)
     assert_readable(figure)
     genes, sections = (axes.get_title(loc="left") for axes in figure.axes)
-    if study is not NO_PCC:
-        assert genes == f"40 genes in {len(study['sections'])} sections"
-        assert sections.startswith("Mean correlation 0.9")
+    assert genes == f"40 genes in {len(study['sections'])} sections"
+    assert sections.startswith("Mean correlation 0.9")
+    without = scores.assign(pcc=np.nan)
+    with pytest.raises(NothingToShow, match="has no PCC for any gene"):
+        expected_pcc(without, predictions, split="patient_out", method=method)
 
 
 @pytest.mark.parametrize("with_published", [True, False])
 @pytest.mark.parametrize("split", ["section_out", "patient_out"])
 def test_ablation_bars(split, with_published):
     scores = scores_of(**LONG_NAMES)
-    published = pd.DataFrame(
-        {
-            "dataset": "her2st",
-            "method": "reg2st",
-            "variant": LONG_VARIANTS,
-            "mean_pcc": 0.1,
-            "median_pcc": 0.09,
-        }
-    )
+    printed = {"dataset": "her2st", "method": "reg2st", "mean_pcc": 0.1, "median_pcc": 0.09}
+    published = [{**printed, "variant": variant} for variant in LONG_VARIANTS]
     figure = ablation_bars(
         scores,
         split=split,
+        method="reg2st",
         variants=LONG_VARIANTS,
-        published=published if with_published else None,
+        published=published if with_published else [],
     )
     assert_readable(figure)
     printed = with_published and split == "section_out"
@@ -228,24 +290,20 @@ def test_ablation_bars(split, with_published):
 
 @pytest.mark.parametrize("split", ["section_out", "patient_out"])
 def test_sensitivity_curves(split):
-    sizes = {f"hidden_dim_{size}": size for size in (128, 512, 1024)}
+    sizes = {f"hidden_{size}": size for size in (128, 512, 1024)}
     neighbours = {f"graph_neighbours_{number}": number for number in (4, 8, 10)}
     scores = scores_of(("reg2st",), MANY["sections"], ("full", *sizes, *neighbours), n_genes=10)
     curves = {
-        "hidden_dim": {**sizes, "full": 256},
+        "hidden": {**sizes, "full": 256},
         "graph_neighbours": {**neighbours, "full": 6},
     }
-    published = pd.DataFrame(
-        {
-            "dataset": "her2st",
-            "method": "reg2st",
-            "parameter": "hidden_dim",
-            "value": [128, 256, 512, 1024],
-            "mean_pcc": 0.15,
-            "median_pcc": 0.14,
-        }
+    printed = {"dataset": "her2st", "method": "reg2st", "mean_pcc": 0.15, "median_pcc": 0.14}
+    published = [
+        {**printed, "parameter": "hidden", "value": value} for value in (128, 256, 512, 1024)
+    ]
+    figure = sensitivity_curves(
+        scores, split=split, method="reg2st", curves=curves, published=published
     )
-    figure = sensitivity_curves(scores, split=split, curves=curves, published=published)
     assert_readable(figure)
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert ticks == ["128", "256", "512", "1024"]
@@ -258,21 +316,28 @@ def test_training_curves(tmp_path, scale):
         "hist2st": ("mse", "zinb", "distillation"),
         "histogene": ("mse",),
         "thitogene": ("mse",),
-        "ridge": (),
     }
-    histories = {}
+    files = []
     for method, losses in parts.items():
-        epochs = np.arange(1, 101 if losses else 1)
-        history = pd.DataFrame({"epoch": epochs, "learning_rate": 1e-4})
-        for rank, loss in enumerate(losses):
-            history[f"loss_{loss}"] = scale * (rank + 1) * np.exp(-epochs / (40 * (rank + 1)))
-        history["loss_total"] = history.filter(like="loss_").sum(axis=1)
-        history.to_csv(tmp_path / f"{method}.tsv", sep="\t", index=False)
-        histories[method, "full", "quick"] = [tmp_path / f"{method}.tsv"] * 2
-    figure = training_curves("her2st, section out: 32 sections of 7 patients", histories)
+        for fold in "AB":
+            epochs = np.arange(1, 101)
+            history = pd.DataFrame({"epoch": epochs, "learning_rate": 1e-4})
+            for rank, loss in enumerate(losses):
+                history[f"loss_{loss}"] = scale * (rank + 1) * np.exp(-epochs / (40 * (rank + 1)))
+            history["loss_total"] = history.filter(like="loss_").sum(axis=1)
+            folder = tmp_path / method / fold
+            folder.mkdir(parents=True)
+            run = {"dataset": "her2st", "split": "section_out", "method": method, "fold": fold}
+            run |= {"variant": "full", "preset": "quick", "seed": 0}
+            files += [folder / "run.json", folder / "history.tsv"]
+            files[-2].write_text(json.dumps(run))
+            history.to_csv(files[-1], sep="\t", index=False)
+    figure = training_curves(read_histories(files), split="section_out")
     assert_readable(figure)
-    titles = [axes.get_title(loc="left").split(" ")[0] for axes in figure.axes]
-    assert titles == ["HisToGene", "Hist2ST", "THItoGene", "Reg2ST"]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    names = ("HisToGene", "Hist2ST", "THItoGene", "Reg2ST")
+    assert titles == [f"{name} (quick), 2 runs" for name in names]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 4, 1, 5]
 
 
 GENES = ["FN1", "SCD", "GENE-WITH-LONG-NAME", "CONSTANT"]
@@ -281,7 +346,7 @@ GENES = ["FN1", "SCD", "GENE-WITH-LONG-NAME", "CONSTANT"]
 REGIONS = ("invasive cancer", "connective tissue", "immune infiltrate", "breast glands")
 
 
-def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8):
+def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8, diameter=30.0):
     """A section with a noisy picture, counts, and regions from left to right, as it is written."""
     random = np.random.default_rng(2)
     columns, rows = np.meshgrid(np.arange(n_columns), np.arange(n_rows))
@@ -293,9 +358,6 @@ def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8):
             {
                 "array_row": rows,
                 "array_col": columns,
-                "label": pd.Categorical(
-                    [REGIONS[x // 3] if x else "undetermined" for x in columns]
-                ),
             },
             index=[f"{x}x{y}" for x, y in zip(columns, rows, strict=True)],
         ),
@@ -310,7 +372,7 @@ def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8):
     section.uns["spatial"] = {
         "S1": {
             "images": {"hires": random.integers(0, 255, (150, 220, 3), dtype=np.uint8)},
-            "scalefactors": {"tissue_hires_scalef": 0.25, "spot_diameter_fullres": 30.0},
+            "scalefactors": {"tissue_hires_scalef": 0.25, "spot_diameter_fullres": diameter},
             "metadata": metadata,
         }
     }
@@ -319,8 +381,19 @@ def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8):
     return folder / "S1.h5ad"
 
 
+def label_file(folder, section, labels=None):
+    """Labels of a section's spots, by default its regions from left to right."""
+    arrays = load_section_arrays(section)
+    if labels is None:
+        columns = arrays.array_xy[:, 0]
+        labels = [REGIONS[x // 3] if x else "undetermined" for x in columns]
+    table = pd.DataFrame({"barcode": arrays.barcodes, "label": labels})
+    table.to_csv(folder / "S1.tsv", sep="\t", index=False)
+    return folder / "S1.tsv"
+
+
 def prediction_file(folder, section, name, noise):
-    """A run's predictions of the section, in another order of spots, beside another section's."""
+    """Predictions of the section, in another order of spots, after another section's."""
     random = np.random.default_rng(3)
     arrays = load_section_arrays(section, GENES)
     expression = log_expression(arrays.counts)
@@ -328,6 +401,7 @@ def prediction_file(folder, section, name, noise):
     order = random.permutation(len(expression))
     obs = pd.DataFrame(
         {
+            "fold": ["S0", *["S1"] * len(order)],
             "section": ["S0", *["S1"] * len(order)],
             "barcode": ["0x0", *arrays.barcodes[order]],
         }
@@ -339,6 +413,19 @@ def prediction_file(folder, section, name, noise):
     return path, predicted
 
 
+def mapped(section, predictions, genes, split="section_out"):
+    """Maps of some genes."""
+    return gene_maps(
+        scores_of(("ridge",), ["S1"], n_genes=2),
+        section,
+        predictions,
+        split=split,
+        section="S1",
+        genes=genes,
+        best_genes=0,
+    )
+
+
 @pytest.mark.parametrize("n_methods", [1, 9])
 def test_gene_maps(tmp_path, n_methods):
     section = section_file(tmp_path)
@@ -346,7 +433,7 @@ def test_gene_maps(tmp_path, n_methods):
     predictions = {
         (name, "full", "quick"): prediction_file(tmp_path, section, name, 0.1)[0] for name in names
     }
-    figure = gene_maps(section, predictions, GENES, split="section_out")
+    figure = mapped(section, predictions, GENES)
     assert_readable(figure)
     names = [axes.get_ylabel().replace("\n", "") for axes in figure.axes if axes.get_ylabel()]
     assert names == GENES
@@ -356,9 +443,8 @@ def test_gene_maps(tmp_path, n_methods):
 def test_gene_maps_show_each_methods_pcc_and_values(tmp_path):
     section = section_file(tmp_path)
     path, predicted = prediction_file(tmp_path, section, "reg2st", 0.3)
-    figure = gene_maps(
-        section, {("reg2st", "full", "published"): path}, ["SCD", "CONSTANT"], split="patient_out"
-    )
+    predictions = {("reg2st", "full", "published"): path}
+    figure = mapped(section, predictions, ["SCD", "CONSTANT"], split="patient_out")
     observed = log_expression(load_section_arrays(section, GENES).counts)
     pcc = pearson(observed, predicted)[1]
     _, observed_map, predicted_map, _, constant, _, _ = figure.axes
@@ -374,9 +460,7 @@ def test_gene_maps_show_each_methods_pcc_and_values(tmp_path):
 def test_gene_maps_of_unknown_pixel_size_have_no_scale_bar(tmp_path):
     section = section_file(tmp_path, um_per_px=None)
     path, _ = prediction_file(tmp_path, section, "reg2st", 0.3)
-    figure = gene_maps(
-        section, {("reg2st", "full", "published"): path}, ["SCD"], split="patient_out"
-    )
+    figure = mapped(section, {("reg2st", "full", "published"): path}, ["SCD"])
     assert not any("µm" in axes.get_xlabel() for axes in figure.axes)
 
 
@@ -389,7 +473,7 @@ def test_gene_maps_leave_out_methods_that_predict_nothing(tmp_path, noise):
         ("sister_section", "full", "published"): path,
         ("ridge", "full", "published"): other,
     }
-    figure = gene_maps(section, predictions, ["SCD", "FN1"], split="section_out")
+    figure = mapped(section, predictions, ["SCD", "FN1"])
     assert_readable(figure)
     titles = " ".join(axes.get_title(loc="center") for axes in figure.axes)
     assert "Ridge" in titles
@@ -400,7 +484,7 @@ def test_gene_maps_draw_a_gene_that_one_method_predicts_as_constant(tmp_path):
     section = section_file(tmp_path)
     path, _ = prediction_file(tmp_path, section, "ridge", 0.0)
     predictions = {("ridge", "full", "published"): path}
-    figure = gene_maps(section, predictions, ["SCD", "CONSTANT"], split="section_out")
+    figure = mapped(section, predictions, ["SCD", "CONSTANT"])
     blank = figure.axes[5]
     assert blank.get_title(loc="center") == "no PCC\nSD 0.00"
     assert not blank.collections[0].get_array().any()
@@ -417,10 +501,11 @@ def test_region_maps(tmp_path, n_methods):
         predictions["train_mean", "full", "quick"], _ = prediction_file(
             tmp_path, section, "train_mean", np.nan
         )
-    figure = region_maps(section, predictions, split="section_out")
+    labels = label_file(tmp_path, section)
+    figure = region_maps(section, labels, predictions, split="section_out", section="S1")
     assert_readable(figure)
     shown = [axes for axes in figure.axes if axes.get_visible()]
-    assert len(shown) == 3 + n_methods
+    assert len(shown) == 2 + (n_methods > 0) + n_methods
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
     assert legend == {
         "invasive cancer, 16 spots",
@@ -432,13 +517,20 @@ def test_region_maps(tmp_path, n_methods):
 def test_region_maps_match_clusters_to_regions(tmp_path):
     section = section_file(tmp_path)
     arrays = load_section_arrays(section, GENES)
-    level = {name: number for number, name in enumerate([*REGIONS, "undetermined"])}
-    predicted = np.array([level[label] for label in arrays.labels])[:, None] * np.arange(1, 5)
-    obs = pd.DataFrame({"section": "S1", "barcode": arrays.barcodes}, index=arrays.barcodes)
-    table = anndata.AnnData(predicted.astype(np.float32), obs, pd.DataFrame(index=GENES))
+    region = np.where(arrays.array_xy[:, 0] > 0, arrays.array_xy[:, 0] // 3, len(REGIONS))
+    obs = pd.DataFrame({"fold": "P1", "section": "S1", "barcode": arrays.barcodes})
+    table = anndata.AnnData(
+        (region[:, None] * np.arange(1, 5)).astype(np.float32),
+        obs.set_axis(arrays.barcodes),
+        pd.DataFrame(index=GENES),
+    )
     table.write_h5ad(tmp_path / "ridge.h5ad")
     figure = region_maps(
-        section, {("ridge", "full", "published"): tmp_path / "ridge.h5ad"}, split="patient_out"
+        section,
+        label_file(tmp_path, section),
+        {("ridge", "full", "published"): tmp_path / "ridge.h5ad"},
+        split="patient_out",
+        section="S1",
     )
     _, regions, _, ridge = figure.axes
     assert ridge.get_title(loc="center") == "Ridge\nARI 1.00, NMI 1.00"
@@ -447,32 +539,63 @@ def test_region_maps_match_clusters_to_regions(tmp_path):
     )
 
 
-def test_gene_maps_refuse_to_draw_nothing(tmp_path):
+def test_regions_may_be_numbers_and_none_is_nothing_to_show(tmp_path):
     section = section_file(tmp_path)
-    with pytest.raises(UserError, match=r"no gene to map on .*S1\.h5ad"):
-        gene_maps(section, {}, [], split="section_out")
+    path, _ = prediction_file(tmp_path, section, "ridge", 0.3)
+    predictions = {("ridge", "full", "published"): path}
+    numbers = label_file(tmp_path, section, np.arange(96) // 48)
+    figure = region_maps(section, numbers, predictions, split="section_out", section="S1")
+    assert_readable(figure)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["0, 48 spots", "1, 48 spots"]
+    empty = label_file(tmp_path, section, [""] * 96)
+    with pytest.raises(NothingToShow, match="no spot has a region"):
+        region_maps(section, empty, predictions, split="section_out", section="S1")
 
 
-def test_gene_maps_refuse_an_unpredicted_gene(tmp_path):
+def test_no_gene_to_map_is_nothing_to_show(tmp_path):
     section = section_file(tmp_path)
     path, _ = prediction_file(tmp_path, section, "reg2st", 0.3)
-    with pytest.raises(UserError, match=r"'FN2' was not predicted \(did you mean 'FN1'"):
-        gene_maps(section, {("reg2st", "full", "published"): path}, ["FN2"], split="patient_out")
+    with pytest.raises(NothingToShow, match="there is no gene to map"):
+        mapped(section, {("reg2st", "full", "published"): path}, ["not in the panel"])
+
+
+def test_no_prediction_is_nothing_to_show(tmp_path):
+    section = section_file(tmp_path)
+    path, _ = prediction_file(tmp_path, section, "sister_section", np.nan)
+    with pytest.raises(NothingToShow, match="no method has a prediction"):
+        mapped(section, {("sister_section", "full", "published"): path}, ["FN1"])
+
+
+@pytest.mark.parametrize("diameter", [30.0, np.nan])
+def test_a_section_of_one_spot_is_mapped(tmp_path, diameter):
+    section = section_file(tmp_path, n_columns=1, n_rows=1, diameter=diameter)
+    path, _ = prediction_file(tmp_path, section, "ridge", 0.3)
+    predictions = {("ridge", "full", "published"): path}
+    assert_readable(mapped(section, predictions, ["FN1"]))
+    labels = label_file(tmp_path, section, ["breast glands"])
+    figure = region_maps(section, labels, predictions, split="section_out", section="S1")
+    assert_readable(figure)
 
 
 def test_gene_maps_refuse_predictions_of_other_sections(tmp_path):
     section = section_file(tmp_path)
     path, _ = prediction_file(tmp_path, section, "reg2st", 0.3)
-    predictions = anndata.read_h5ad(path)
-    predictions[predictions.obs["section"] == "S0"].copy().write_h5ad(path)
-    with pytest.raises(UserError, match="no prediction of spot 0x0 of section S1"):
-        gene_maps(section, {("reg2st", "full", "published"): path}, ["FN1"], split="patient_out")
+    predictions = {("reg2st", "full", "published"): path}
+    whole = anndata.read_h5ad(path)
+    whole[whole.obs["barcode"] != "5x5"].copy().write_h5ad(path)
+    with pytest.raises(UserError, match="no prediction of spot 5x5"):
+        mapped(section, predictions, ["FN1"])
+    whole[whole.obs["section"] == "S0"].copy().write_h5ad(path)
+    with pytest.raises(UserError, match="no prediction of section S1"):
+        mapped(section, predictions, ["FN1"])
 
 
 def test_genes_to_map():
     scores = scores_of(**FEW)
+    panel = sorted(set(scores["gene"]))
     genes = genes_to_map(
-        scores, split="patient_out", section="C2", named=["G7", "not in the panel"], best=2
+        scores, panel, split="patient_out", section="C2", named=["G7", "not in the panel"], best=2
     )
     mine = scores.query("split == 'patient_out' and section == 'C2' and method == 'reg2st'")
     best = mine[mine["gene"] != "G7"].nlargest(2, "pcc")["gene"].tolist()
@@ -487,7 +610,7 @@ def test_known_methods_keep_their_colours():
     assert len(set(many.values())) == len(METHODS)
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "svg", "pdf"])
 def test_saved_files_are_reproducible(tmp_path, suffix):
     scores = scores_of(**FEW)
     for name in ("one", "two"):
@@ -502,12 +625,3 @@ def test_saved_at_printed_size(tmp_path):
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     width = ET.parse(tmp_path / "a.svg").getroot().get("width")
     assert width == f"{COLUMN_IN * 72:g}pt"
-
-
-def test_training_curves_of_controls_alone_are_an_empty_page(tmp_path):
-    columns = ["epoch", "learning_rate", "loss_total", "seconds"]
-    pd.DataFrame(columns=columns).to_csv(tmp_path / "ridge.tsv", sep="\t", index=False)
-    histories = {("ridge", "full", "published"): [tmp_path / "ridge.tsv"]}
-    figure = training_curves("her2st, section out", histories)
-    assert_readable(figure)
-    assert not figure.axes

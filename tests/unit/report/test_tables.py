@@ -1,6 +1,7 @@
 """Tables: the numbers they show, their order, and the formats they are written in."""
 
 import json
+import re
 from html import unescape
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from reg2st.evaluation.aggregate import summarise
-from reg2st.evaluation.statistics import compare
+from reg2st.evaluation.metrics import MSE
 from reg2st.report.labels import in_fixed_order, method_label
 from reg2st.report.tables.comparison import comparison
 from reg2st.report.tables.cost import cost_table, read_run_records
@@ -27,6 +28,7 @@ from reg2st.report.writers import (
     signed,
     write_table,
 )
+from released import released_pcc, released_scores
 
 SECTIONS = {"A1": "A", "A2": "A", "B1": "B", "C1": "C"}
 GENES = ["G0", "G1", "G2", "G3", "G4", "G5"]
@@ -70,46 +72,56 @@ def scores_of(
 
 @pytest.fixture
 def published():
-    return pd.DataFrame(
-        {
-            "dataset": ["her2st", "her2st", "cscc"],
-            "method": ["Reg2ST", "HGGEP", "Reg2ST"],
-            "source": ["reg2st_paper", "hggep_released_arrays", "reg2st_paper"],
-            "mean_pcc": [0.1741, 0.1943, 0.2021],
-            "median_pcc": [0.1616, 0.1855, 0.1911],
-        }
-    )
+    columns = ("dataset", "method", "source", "mean_pcc", "median_pcc")
+    rows = [
+        ("her2st", "Reg2ST", "reg2st_paper", 0.1741, 0.1616),
+        ("her2st", "HGGEP", "hggep_released_arrays", 0.1943, 0.1855),
+        ("cscc", "Reg2ST", "reg2st_paper", 0.2021, 0.1911),
+    ]
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 @pytest.fixture
 def limits():
-    return pd.DataFrame(
-        {
-            "dataset": "her2st",
-            "split": ["section_out", "section_out", "patient_out"],
-            "limit": ["noiseless_means", "split_half", "split_half"],
-            "mean_pcc": [0.5, 0.6, 0.6],
-            "definition": ["PCC with the truth", "halves of the counts", "halves of the counts"],
-        }
+    """Limits and a reference of every section and gene; the last section was not simulated."""
+    index = pd.MultiIndex.from_product(
+        [SECTIONS, GENES, ["split_half", "linear_reference", "noiseless_means"]],
+        names=["section", "gene", "limit"],
     )
+    rows = index.to_frame(index=False).assign(dataset="her2st")
+    level = {"noiseless_means": 0.5, "split_half": 0.6, "linear_reference": 0.15}
+    return rows.assign(pcc=rows["limit"].map(level))
 
 
 def test_comparison_orders_splits_and_methods(published, limits):
     table = comparison(scores_of(), published=published, limits=limits)
-    assert table.shown["Split"].tolist()[0] == "section out"
+    assert table.shown["Split"].tolist()[0] == "leave one section out"
     assert table.shown["Method"].tolist() == [
         "Training mean",
         "Ridge",
-        "HGGEP, published (HGGEP's released arrays)",
+        "HGGEP, published (released arrays)",
         "Reg2ST",
         "Reg2ST, published (Reg2ST paper)",
         "Limit: noiseless means",
-        "Limit: split half",
+        "Limit: noise ceiling (split half)",
+        "Reference: linear, from half the genes",
         "Training mean",
         "Ridge",
         "Reg2ST",
-        "Limit: split half",
+        "Limit: noiseless means",
+        "Limit: noise ceiling (split half)",
+        "Reference: linear, from half the genes",
     ]
+
+
+def test_what_a_method_may_exceed_is_a_reference_and_no_limit(limits):
+    table = comparison(scores_of(), limits=limits)
+    kinds = table.values.drop_duplicates("method").set_index("method")["kind"]
+    assert kinds[["noiseless_means", "split_half"]].tolist() == ["limit", "limit"]
+    assert kinds["linear_reference"] == "reference"
+    reg2st = table.values.query("method == 'reg2st' and split == 'section_out'").iloc[0]
+    assert reg2st["mean_pcc"] > 0.15
+    assert reg2st["share"] == pytest.approx(reg2st["mean_pcc"] / 0.5)
 
 
 def test_comparison_shows_what_summarise_gives(published, limits):
@@ -138,11 +150,24 @@ def test_methods_without_pcc_have_a_dash_and_their_error():
     assert "Share of limit" not in table.shown
 
 
-def test_comparison_leaves_variants_out_unless_wanted():
+def test_variants_have_rows_and_columns_of_their_own():
     scores = scores_of(variants=("full", "without_positions"))
-    assert "without positions" not in as_text(comparison(scores))
-    wanted = comparison(scores, variants=("full", "without_positions"))
-    assert "Reg2ST, without positions" in as_text(wanted)
+    assert "Reg2ST, without positions" in as_text(comparison(scores))
+    assert "Reg2ST, without positions" in section_table(scores).shown
+
+
+def test_tables_of_another_metric_take_its_column_name_and_direction():
+    scores = scores_of()
+    scores["mse"] = 0.3 - scores["pcc"].fillna(0)
+    table = comparison(scores, metric=MSE)
+    assert {"Mean MSE", "Median MSE"} <= set(table.shown)
+    row = table.values.query("method == 'reg2st' and split == 'section_out'").iloc[0]
+    assert row["mean_mse"] == pytest.approx(summarise(scores, MSE)["mean_mse"].min())
+    genes = gene_table(scores, reference="reg2st", count=2, metric=MSE)
+    assert genes.shown["Gene"].tolist()[0] == "G5"
+    tests = significance(scores, reference="reg2st", metric=MSE)
+    ridge = tests.shown[tests.shown["Against"] == "Ridge"].iloc[0]
+    assert (ridge["Difference"], ridge["p"]) == ("-0.096", "0.062")
 
 
 def test_reduced_settings_are_marked_and_explained():
@@ -167,17 +192,11 @@ def test_several_datasets_stay_apart(published):
 
 def test_ablation_tells_the_change_and_the_published_bars(limits):
     variants = ("full", "without_phikon", "without_contrastive")
-    published = pd.DataFrame(
-        {
-            "dataset": "her2st",
-            "method": "reg2st",
-            "variant": variants,
-            "mean_pcc": 0.1,
-            "median_pcc": 0.09,
-        }
-    )
+    printed = {"dataset": "her2st", "method": "reg2st", "mean_pcc": 0.1, "median_pcc": 0.09}
+    published = [{**printed, "variant": variant} for variant in variants]
     scores = scores_of(variants=variants)
-    table = ablation(scores, variants=variants[1:], published=published, limits=limits)
+    shown = {"variants": variants[1:], "method": "reg2st"}
+    table = ablation(scores, **shown, published=published, limits=limits)
     first = table.shown.head(3)
     assert first["Variant"].tolist() == ["full", "without phikon", "without contrastive"]
     assert first["Change"].tolist() == ["+0.000", "-0.010", "-0.020"]
@@ -186,78 +205,65 @@ def test_ablation_tells_the_change_and_the_published_bars(limits):
     full = table.values.iloc[0]
     assert full["share"] == pytest.approx(full["mean_pcc"] / 0.5)
     assert first["Share of limit"].iloc[0] == f"{200 * full['mean_pcc']:.0f} %"
-    assert any("noiseless means or split half" in note for note in table.notes)
-    alone = ablation(scores, variants=variants[1:])
+    assert any("first limit of the same split, noiseless means." in note for note in table.notes)
+    alone = ablation(scores, **shown)
     assert not {"Share of limit", "Published mean"} & set(alone.shown)
     assert not any("Published" in note for note in alone.notes)
 
 
 def test_what_was_published_of_one_method_does_not_stand_beside_another():
-    published = pd.DataFrame(
-        {
-            "dataset": "her2st",
-            "method": "reg2st",
-            "variant": ["full"],
-            "mean_pcc": 0.1,
-            "median_pcc": 0.09,
-        }
-    )
+    printed = {"dataset": "her2st", "method": "reg2st", "mean_pcc": 0.1, "median_pcc": 0.09}
+    published = [{**printed, "variant": "full"}]
     table = ablation(scores_of(), variants=[], method="ridge", published=published)
     assert len(table.shown)
     assert "Published mean" not in table.shown
 
 
 def test_sensitivity_runs_along_the_values():
-    scores = scores_of(variants=("full", "hidden_dim_512", "hidden_dim_128"))
-    published = pd.DataFrame(
-        {
-            "dataset": "her2st",
-            "method": "reg2st",
-            "parameter": "hidden_dim",
-            "value": [128, 512],
-            "mean_pcc": [0.1583, 0.1582],
-            "median_pcc": [0.1465, 0.146],
-        }
-    )
-    curves = {"hidden_dim": {"full": 256, "hidden_dim_512": 512, "hidden_dim_128": 128}}
-    table = sensitivity(scores, curves=curves, published=published)
+    scores = scores_of(variants=("full", "hidden_512", "hidden_128"))
+    curve = {"dataset": "her2st", "method": "reg2st", "parameter": "hidden"}
+    published = [
+        {**curve, "value": 128, "mean_pcc": 0.1583, "median_pcc": 0.1465},
+        {**curve, "value": 512, "mean_pcc": 0.1582, "median_pcc": 0.146},
+    ]
+    curves = {"hidden": {"full": 256, "hidden_512": 512, "hidden_128": 128}}
+    table = sensitivity(scores, curves=curves, method="reg2st", published=published)
     first = table.values[table.values["split"] == "section_out"]
     assert first["value"].tolist() == [128, 256, 512]
-    assert first["variant"].tolist() == ["hidden_dim_128", "full", "hidden_dim_512"]
+    assert first["variant"].tolist() == ["hidden_128", "full", "hidden_512"]
     assert table.shown["Published mean"].tolist() == ["0.158", "–", "0.158", "–", "–", "–"]
 
 
 def test_sections_have_a_column_a_method():
-    limits = pd.DataFrame(
-        {"dataset": "her2st", "section": ["B1"], "limit": "split_half", "mean_pcc": 0.4}
-    )
+    ceiling = {"dataset": "her2st", "section": "B1", "limit": "split_half"}
+    limits = pd.DataFrame({**ceiling, "gene": GENES, "pcc": np.linspace(0.35, 0.45, len(GENES))})
     table = section_table(scores_of(), limits=limits)
     row = table.shown[table.shown["Section"] == "B1"].iloc[1]
-    assert list(table.shown)[5:] == ["Training mean", "Ridge", "Reg2ST", "Limit: split half"]
+    name = "Limit: noise ceiling (split half)"
+    assert list(table.shown)[5:] == ["Training mean", "Ridge", "Reg2ST", name]
     assert row["Reg2ST"] == "0.240 (60 %)"
     assert row["Training mean"] == "–"
-    assert row["Limit: split half"] == "0.400"
+    assert row[name] == "0.400"
     mine = table.values.query("section == 'B1' and label == 'Ridge' and split == 'section_out'")
     assert mine["share"].item() == pytest.approx(mine["mean_pcc"].item() / 0.4)
-    assert mine["runs"].item() == "runs/her2st/section_out/ridge/full/fold-B1/seed-*"
+    assert mine["runs"].item() == "runs/her2st/section_out/ridge/full/seed-*/fold-B1"
     assert table.values["runs"].iloc[-1] == "limits/her2st/B1.tsv"
 
 
 def test_genes_are_ranked_from_both_ends():
-    reachable = pd.DataFrame(
-        {"dataset": "her2st", "gene": ["G5", "G1"], "limit": "split_half", "mean_pcc": [0.5, 0.4]}
-    )
-    table = gene_table(scores_of(), count=2, limits=reachable)
+    limits = pd.DataFrame({"gene": ["G5", "G5", "G1"], "pcc": [0.4, 0.6, 0.4]})
+    limits = limits.assign(dataset="her2st", limit="split_half")
+    table = gene_table(scores_of(), reference="reg2st", count=2, limits=limits)
     first = table.shown.head(4)
     assert first["Gene"].tolist() == ["G5", "G4", "G1", "G0"]
     assert first["Expressing spots"].tolist() == ["240", "200", "80", "40"]
     assert first["Of all"].tolist() == ["30 %", "25 %", "10 %", "5 %"]
-    assert first["Limit: split half"].tolist() == ["0.500", "–", "0.400", "–"]
+    assert first["Limit: noise ceiling (split half)"].tolist() == ["0.500", "–", "0.400", "–"]
     assert len(table.values) == 2 * 3 * len(GENES)
 
 
 def test_significance_shows_the_tests():
-    table = significance(compare(scores_of(), "reg2st"))
+    table = significance(scores_of(), reference="reg2st")
     row = table.shown[table.shown["Against"] == "Ridge"].iloc[0]
     assert row["Difference"] == "+0.100"
     assert row["Sections"] == "4"
@@ -287,7 +293,7 @@ def test_regions_average_seeds():
     assert table.shown["ARI"].tolist() == ["0.500", "0.300"]
     assert table.values["runs"].tolist() == [
         "sections/her2st/B1.h5ad",
-        "runs/her2st/patient_out/ridge/full/fold-B/seed-*",
+        "runs/her2st/patient_out/ridge/full/seed-*/fold-B",
     ]
 
 
@@ -329,7 +335,7 @@ def test_cost_is_the_median_over_runs(tmp_path):
     assert reg2st["Peak device memory, GiB"] == "–"
     assert reg2st["Runs"] == "3"
     assert (ridge["Parameters"], ridge["Epochs"], ridge["Seconds a run"]) == ("–", "–", "1.5")
-    runs = "runs/her2st/section_out/{}/full/fold-B1/seed-0"
+    runs = "runs/her2st/section_out/{}/full/seed-0/fold-B1"
     assert table.values["runs"].tolist() == [runs.format(path.parts[-3]) for path in paths]
 
 
@@ -338,7 +344,7 @@ def awkward():
     text = "50 % of a_b & c | d <e> #1 {x} ~ ^ $ \\"
     shown = pd.DataFrame({"Name_1": [text], "n": ["1.000"]})
     values = pd.DataFrame({"name": [text], "n": [1 / 3]})
-    return Table("awkward", "Title & 100 %", values, shown, ("Note_1 <b>",))
+    return Table("awkward", "Title & 100 %", values, shown, notes=("Note_1 <b>",))
 
 
 def test_latex_is_escaped(awkward):
@@ -363,19 +369,18 @@ def test_html_is_escaped(awkward):
 
 
 def test_written_files(tmp_path, awkward):
-    paths = [tmp_path / f"table.{suffix}" for suffix in ("tsv", "md", "tex")]
-    write_table(awkward, *paths, tmp_path / "table.html")
-    tsv, markdown, latex = (path.read_text() for path in paths)
+    paths = [tmp_path / f"table.{suffix}" for suffix in ("tsv", "md", "tex", "html", "txt")]
+    write_table(awkward, *paths)
+    tsv, *readable = (path.read_text() for path in paths)
     assert pd.read_csv(paths[0], sep="\t")["n"].tolist() == pytest.approx([1 / 3], rel=1e-5)
     assert tsv.startswith("name\tn\n")
-    assert markdown == as_markdown(awkward)
-    assert latex == as_latex(awkward)
-    assert (tmp_path / "table.html").read_text() == as_html(awkward)
+    assert readable == [write(awkward) for write in (as_markdown, as_latex, as_html, as_text)]
 
 
 def test_all_formats_hold_the_same_rows(published, limits):
     table = comparison(scores_of(), published=published, limits=limits)
-    rows = [[cell for cell in row if cell] for row in table.shown.to_numpy().tolist()]
+    apart = table.shown.drop(columns=list(table.leading))
+    rows = apart.to_numpy().tolist()
     pages = {
         "markdown": [line for line in as_markdown(table).splitlines() if line.startswith("|")][2:],
         "latex": as_latex(table).split("\\midrule")[1].split("\\bottomrule")[0].split("\\\\")[:-1],
@@ -390,12 +395,65 @@ def test_all_formats_hold_the_same_rows(published, limits):
     assert table.shown["Mean PCC"].tolist() == means.tolist()
 
 
-def test_terminal_shows_brief_columns_only():
-    table = comparison(scores_of())
+def test_terminal_shows_brief_columns_under_the_name_of_each_group(limits, published):
+    table = comparison(scores_of(), limits=limits, published=published)
     text = as_text(table)
     assert "Mean PCC" in text
     assert "MSE" not in text
-    assert max(map(len, text.splitlines())) <= 120
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 120
+    groups = [line for line in lines[1:] if not line.startswith(" ")]
+    assert groups == ["her2st, leave one section out", "her2st, leave one patient out"]
+    assert len(lines) == 3 + len(table.shown) + len(groups)
+
+
+def test_rows_of_a_group_name_it_once():
+    table = comparison(scores_of())
+    rows = [line.split("|")[1:3] for line in as_markdown(table).splitlines()[4:10]]
+    shown = [[cell.strip() for cell in row] for row in rows]
+    assert shown == [
+        ["her2st", "leave one section out"],
+        *[["", ""]] * 2,
+        ["her2st", "leave one patient out"],
+        *[["", ""]] * 2,
+    ]
+
+
+def test_the_front_page_hides_the_columns_that_a_terminal_has_no_room_for():
+    table = comparison(scores_of())
+    hidden = re.findall(r"\.brief :is\(th, td\):nth-child\((\d+)\)", as_html(table))
+    assert [table.shown.columns[int(number) - 1] for number in hidden] == [
+        "95 % over sections",
+        "MSE",
+        "Sections / patients / genes / seeds",
+    ]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        comparison,
+        section_table,
+        lambda scores, **limits: gene_table(scores, reference="train_mean", **limits),
+        lambda scores, **limits: significance(scores, reference="train_mean"),
+        lambda scores, **limits: ablation(scores, variants=[], method="train_mean", **limits),
+    ],
+    ids=["comparison", "sections", "genes", "significance", "ablation"],
+)
+def test_a_study_of_the_training_mean_alone_has_its_tables(tmp_path, limits, make):
+    table = make(scores_of(("train_mean",)), limits=limits)
+    paths = [tmp_path / f"table.{kind}" for kind in ("tsv", "txt", "md", "tex", "html")]
+    write_table(table, *paths)
+    assert all(path.read_text() for path in paths)
+    if "Method" in table.shown and "Mean PCC" in table.shown:
+        assert table.shown.set_index("Method").loc["Training mean", "Mean PCC"].eq("–").all()
+
+
+def test_a_method_without_a_score_ranks_no_genes():
+    table = gene_table(scores_of(("train_mean", "ridge")), reference="train_mean")
+    assert table.shown.empty
+    assert table.notes == ("Training mean has no PCC, so it ranks no genes.",)
+    assert len(table.values) == 2 * 2 * len(GENES)
 
 
 @pytest.mark.parametrize(
@@ -420,11 +478,9 @@ def test_unknown_methods_follow_by_name():
 
 def test_published_arrays_give_the_published_numbers(root):
     """The table's Reg2ST row over the released arrays is the paper's, to four digits."""
-    from reg2st.evaluation.published import published_pcc, published_scores
-
     folder = root / "resources/published"
     for dataset, expected in {"her2st": (0.1741, 0.1616), "cscc": (0.2021, 0.1911)}.items():
-        sections = published_pcc(folder, dataset, "reg2st").index
-        scores = published_scores(folder, dataset, "reg2st", {name: name[:2] for name in sections})
+        patients = {name: name[:2] for name in released_pcc(folder, dataset, "reg2st").index}
+        scores = released_scores(folder, dataset, "reg2st", patients)
         row = comparison(scores).values.iloc[0]
         assert (round(row["mean_pcc"], 4), round(row["median_pcc"], 4)) == expected

@@ -146,7 +146,7 @@ def test_the_target_holds_what_its_suffix_says(write, tmp_path, data, member, ta
 
 def test_a_member_named_gz_that_is_no_gzip_data_is_refused(write, tmp_path):
     archive = write({"A1.tsv.gz": COUNTS})
-    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "is no gzip data")
+    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "is not gzip data")
 
 
 def test_packing_gives_the_same_bytes_every_time(write, tmp_path):
@@ -208,7 +208,7 @@ def test_a_missing_member_names_the_nearest(write, tmp_path):
         archive,
         "H4.tsv",
         tmp_path / "H4.tsv",
-        "no member H4.tsv; the nearest is count-matrices/H3.tsv.gz",
+        r"no member H4.tsv \(did you mean 'H3.tsv.gz'",
     )
 
 
@@ -332,14 +332,14 @@ def test_bombs_stop_at_the_limit(write, tmp_path, name, packed):
     zeros = bytes(3 * MiB)
     archive = write({name: gzip.compress(zeros) if packed else zeros})
     for target in ("A1.tsv", "A1.tsv.gz"):
-        refused(archive, name, tmp_path / "raw" / target, "more than 2 MiB", max_bytes=2 * MiB)
+        refused(archive, name, tmp_path / "raw" / target, "more than 2.10MB", max_bytes=2 * MiB)
     extract_members(archive, {name: tmp_path / "A1.tsv"}, max_bytes=4 * MiB)
     assert (tmp_path / "A1.tsv").read_bytes() == zeros
 
 
 def test_a_bomb_before_the_wanted_member_of_a_tar_gz_stops_at_the_limit(tmp_path):
     archive = write_tar_gz(tmp_path / "a.tar.gz", {"bomb": bytes(3 * MiB), "A1.tsv": COUNTS})
-    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "more than 2 MiB", max_bytes=2 * MiB)
+    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "more than 2.10MB", max_bytes=2 * MiB)
 
 
 def test_a_zip_that_lies_about_its_size_is_refused(tmp_path):
@@ -362,7 +362,7 @@ def test_a_tar_header_that_would_fill_the_memory_is_refused(tmp_path):
     long_name.type, long_name.size = tarfile.GNUTYPE_LONGNAME, 2**30
     archive = tmp_path / "a.tar"
     archive.write_bytes(long_name.tobuf() + bytes(2 * tarfile.BLOCKSIZE))
-    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "a header of 1 GiB")
+    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "a header of 1.07GB")
 
 
 def test_a_tar_of_nested_headers_is_refused(tmp_path):
@@ -375,7 +375,7 @@ def test_a_tar_of_nested_headers_is_refused(tmp_path):
 
 def test_names_that_would_disturb_a_terminal_are_not_printed(write, tmp_path):
     archive = write({"A1\n\x1b[2J.tsv": COUNTS})
-    assert "\x1b" not in refused(archive, "A1.tsv", tmp_path / "A1.tsv", "the nearest is A1")
+    assert "\x1b" not in refused(archive, "A1.tsv", tmp_path / "A1.tsv", "did you mean 'A1")
 
 
 def test_memory_does_not_grow_with_a_member(tmp_path):
@@ -408,7 +408,7 @@ def test_a_truncated_archive_is_one_sentence(write, tmp_path, kept):
     archive = write({"A1.jpg": IMAGE, "A2.jpg": IMAGE})
     data = archive.read_bytes()
     archive.write_bytes(data[: int(kept * len(data))])
-    refused(archive, "A2.jpg", tmp_path / "A2.jpg", "is damaged .* download it anew")
+    refused(archive, "A2.jpg", tmp_path / "A2.jpg", "is damaged .* download it again")
 
 
 def test_a_truncated_gzip_member_is_one_sentence(write, tmp_path):
@@ -421,14 +421,14 @@ def test_a_truncated_gzip_member_is_one_sentence(write, tmp_path):
 def test_what_is_no_archive_is_one_sentence(tmp_path, data):
     archive = tmp_path / "a.zip"
     archive.write_bytes(data)
-    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "is damaged or no zip|holds no file")
+    refused(archive, "A1.tsv", tmp_path / "A1.tsv", "is damaged or not a zip|holds no file")
 
 
 def test_a_changed_byte_gives_the_right_file_or_one_sentence(write, tmp_path):
     generator = random.Random(1)
     whole = write({"A0.tsv": b"0", "counts/A1.tsv.gz": PACKED_COUNTS, "A2.tsv": b"2"})
     data = whole.read_bytes()
-    told = []
+    refusals = []
     for _ in range(100):
         changed = bytearray(data)
         changed[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
@@ -439,10 +439,10 @@ def test_a_changed_byte_gives_the_right_file_or_one_sentence(write, tmp_path):
             assert target.read_bytes() == COUNTS
             target.unlink()
         except UserError as error:
-            told.append(str(error))
+            refusals.append(str(error))
         assert everything_below(tmp_path) == {whole.name}
-    assert len(told) > 10
-    assert not any("\n" in sentence for sentence in told)
+    assert len(refusals) > 10
+    assert not any("\n" in sentence for sentence in refusals)
 
 
 def test_a_target_that_cannot_be_written_is_one_sentence(write, tmp_path):
@@ -455,7 +455,7 @@ def test_the_old_target_stays_when_the_new_one_fails(write, tmp_path):
     archive = write({"A1.tsv": bytes(3 * MiB)})
     target = tmp_path / "A1.tsv"
     target.write_bytes(b"old")
-    refused(archive, "A1.tsv", target, "more than 2 MiB", max_bytes=2 * MiB)
+    refused(archive, "A1.tsv", target, "more than 2.10MB", max_bytes=2 * MiB)
     assert target.read_bytes() == b"old"
 
 
@@ -498,7 +498,7 @@ def zip_crypto(name: str, data: bytes, password: bytes) -> bytes:
     return local + central + end
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system is mounted by root only")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     archive = write_tar(tmp_path / "a.tar", {"A1.tsv": bytes(3 * MiB)})
     small = tmp_path / "small"
@@ -507,7 +507,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True
     )
     if mounted.returncode:
-        pytest.skip("tmpfs cannot be mounted here")
+        pytest.skip("needs root to mount a small disk")
     try:
         with pytest.raises(UserError, match=r"No space left on device.*free space"):
             extract_members(archive, {"A1.tsv": small / "A1.tsv"})

@@ -155,8 +155,8 @@ def test_a_published_checksum_that_differs_is_refused(server, tmp_path):
     with pytest.raises(UserError) as caught:
         download(server.url("A1.tsv.gz"), target, sha256=sha256(b"other"))
     sentence = the_sentence(caught)
-    for told in (str(target), sha256(b"other"), sha256(COUNTS), "run again"):
-        assert told in sentence
+    for part in (str(target), sha256(b"other"), sha256(COUNTS), "run again"):
+        assert part in sentence
     assert everything_below(tmp_path) == set()
 
 
@@ -176,7 +176,7 @@ def test_the_first_checksum_seen_is_recorded(server, tmp_path):
     assert everything_below(tmp_path) == {"raw/her2st/A1.tsv.gz", "locks/her2st.tsv"}
 
 
-def test_later_downloads_are_held_to_the_recorded_checksum(server, tmp_path):
+def test_later_downloads_must_match_the_recorded_checksum(server, tmp_path):
     target, lock = tmp_path / "raw" / "A1.tsv.gz", tmp_path / "locks" / "her2st.tsv"
     download(server.url("A1.tsv.gz"), target, lock=lock)
     recorded = lock.read_bytes()
@@ -189,8 +189,8 @@ def test_later_downloads_are_held_to_the_recorded_checksum(server, tmp_path):
     with pytest.raises(UserError) as caught:
         download(server.url("A1.tsv.gz"), target, lock=lock)
     sentence = the_sentence(caught)
-    for told in (str(target), str(lock), sha256(COUNTS), sha256(b"\x1f\x8bsomething else")):
-        assert told in sentence
+    for part in (str(target), str(lock), sha256(COUNTS), sha256(b"\x1f\x8bsomething else")):
+        assert part in sentence
     assert "delete its line" in sentence
     assert not target.exists()
     assert lock.read_bytes() == recorded
@@ -210,12 +210,12 @@ def test_a_lock_file_holds_after_its_project_moved(server, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("file sha256\n", "is no lock file"),
+        ("file sha256\n", "is not a lock file"),
         ("\t".join(COLUMNS) + "\nA1.tsv.gz\tabc\n", "line 2: the line is incomplete"),
         ("\t".join(COLUMNS) + "\na\tb\t1\tc\td\textra\n", "line 2: the line is incomplete"),
     ],
 )
-def test_a_broken_lock_file_is_told_before_anything_is_downloaded(
+def test_a_broken_lock_file_is_reported_before_anything_is_downloaded(
     server, tmp_path, text, complaint
 ):
     lock = tmp_path / "lock.tsv"
@@ -256,7 +256,7 @@ def test_what_a_killed_download_left_is_cleared_by_the_next(server, tmp_path):
     server.pause_midway = True
     job = subprocess.Popen([sys.executable, "-c", A_JOB, server.url("images/A1.jpg"), target])
     deadline = time.monotonic() + 60
-    while not any(path.stat().st_size for path in tmp_path.glob(".A1.jpg.part/*")):
+    while not any(path.stat().st_size for path in tmp_path.glob(".*.A1.jpg/*")):
         assert time.monotonic() < deadline
         assert job.poll() is None
         time.sleep(0.01)

@@ -1,11 +1,18 @@
-"""Gene panels: the published recipe on the real matrices, and files that are wrong."""
+"""Gene panels: the published recipe on counts whose answer is known, and files that are wrong."""
 
 import numpy as np
 import pytest
 from scipy import sparse
 
 from reg2st.base.errors import UserError
-from reg2st.sections.panels import Recipe, SectionCounts, apply_recipe, read_panel, write_panel
+from reg2st.sections.panels import (
+    Recipe,
+    SectionCounts,
+    apply_recipe,
+    read_panel,
+    variable_genes,
+    write_panel,
+)
 from reg2st.sections.readers.st import read_counts
 from reg2st.study.sheets import read_sheet
 
@@ -27,6 +34,38 @@ def test_the_recipe_gives_the_published_785_genes(root, shared):
     assert len(published) == 785
     assert set(panel) == set(published)
     assert panel == sorted(panel)
+
+
+@pytest.mark.parametrize(("name", "genes"), [("her2st", 785), ("cscc", 171)])
+def test_the_published_panels_come_with_the_project(root, name, genes):
+    assert len(read_panel(root / "resources" / "panels" / f"{name}_{genes}.txt")) == genes
+
+
+def test_the_most_variable_genes_are_those_that_vary_beyond_chance():
+    rng = np.random.default_rng(0)
+    means = rng.lognormal(1, 0.5, 400)
+    bursts = np.where(np.arange(400) % 8 == 0, rng.gamma(0.3, 1 / 0.3, (200, 400)), 1)
+    genes = [f"gene{index}" for index in range(400)]
+    counts = sparse.csr_matrix(rng.poisson(means * bursts))
+    found = variable_genes(SectionCounts("A", counts, genes), 50)
+    assert len(found) == 50
+    assert len(set(found) & set(genes[::8])) >= 45
+
+
+def test_a_gene_must_be_expressed_in_so_many_spots_of_all_sections_together():
+    """Gene k is expressed in k spots of A and k - 1 of B; C does not list gene 8."""
+    genes = [f"gene{index}" for index in range(9)]
+    first = (np.arange(9)[:, None] < np.arange(9)) * np.arange(1, 10)[:, None]
+    sections = [
+        SectionCounts(name, sparse.csr_matrix(counts), listed)
+        for name, counts, listed in (
+            ("A", first, genes),
+            ("B", first[1:], genes),
+            ("C", np.zeros((3, 8)), genes[:8]),
+        )
+    ]
+    panel = apply_recipe(Recipe(9, 9), sections[0], sections, sections)
+    assert panel == ["gene5", "gene6", "gene7"]
 
 
 def simulated(section: str, genes: list[str], seed: int) -> SectionCounts:

@@ -294,6 +294,17 @@ def test_reading_arrays_imports_neither_anndata_nor_pandas():
     assert told.strip() == "set()"
 
 
+def test_labels_join_by_rounding_and_what_has_no_place_or_label_is_counted(tmp_path, caplog):
+    path = tmp_path / "labels.tsv"
+    path.write_text(LABELS + "611x491\tNA\tNA\tNA\tNA\tfat\n201x301\t1.98\t3.02\t201\t301\t\n")
+    assert read_labels(path).to_dict() == {
+        "1x2": "invasive cancer",
+        "1x3": "connective tissue",
+        "2x2": "invasive cancer",
+    }
+    assert "2 rows without position or label" in caplog.text
+
+
 def test_real_labels_join_by_rounding(shared, caplog):
     folder = shared / "data" / "her2st" / "ST-pat" / "lbl"
     for path in sorted(folder.glob("*_labeled_coordinates.tsv")):

@@ -1,25 +1,21 @@
-"""The table of runs that a configuration asks for."""
+"""The runs that a study asks for, and the files of their jobs."""
 
 import pytest
 import yaml
 
-from reg2st.base.errors import UserError
-from reg2st.study.config import Dataset, read_datasets, validated
-from reg2st.study.runs import Embedding, expand_runs
-from reg2st.study.sheets import read_sheet
-
-ONE = {"hidden_dim": {"full": 256}}
+from reg2st.study.specification import dump, files_of, load
+from reg2st.study.study import Study
 
 
 @pytest.fixture
 def paper(root, monkeypatch):
+    """The paper's configuration, read from where its sheets are."""
     monkeypatch.chdir(root)
-    raw = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    return validated(raw, root / "workflow" / "schemas" / "config.schema.yaml")
+    return yaml.safe_load((root / "config" / "config.yaml").read_text())
 
 
 def test_the_paper_has_every_fold_of_every_method(paper):
-    runs = expand_runs(paper, read_datasets(paper))
+    runs = Study.read(paper).runs
     folds = {}
     for run in runs:
         folds.setdefault((run.dataset, run.split, run.method), set()).add(run.fold.name)
@@ -29,55 +25,51 @@ def test_the_paper_has_every_fold_of_every_method(paper):
         assert counts["her2st", "patient_out", method] == 8
         assert counts["cscc", "section_out", method] == 12
         assert counts["cscc", "patient_out", method] == 4
-    trainings = len(paper["methods"])
-    assert len({run.directory for run in runs}) == len(runs) == 56 * trainings
+    assert len({run.key for run in runs}) == len(runs) == 56 * len(paper["methods"])
 
 
-def test_seeds_repeat_networks_only(paper, root):
+def test_seeds_repeat_networks_only(paper):
     paper["seeds"] = [3, 4]
-    paper["methods"] = {name: paper["methods"][name] for name in ("ridge", "reg2st")}
-    sheet = read_sheet(root / "config" / "sections" / "cscc.tsv")
-    datasets = {"cscc": Dataset("cscc", sheet, paper["datasets"]["cscc"])}
+    paper["methods"] = {"ridge": {}, "reg2st": {}}
     seeds = {name: set() for name in paper["methods"]}
-    for run in expand_runs(paper, datasets):
+    for run in Study.read(paper).runs:
         seeds[run.method].add(run.seed)
     assert seeds == {"ridge": {3}, "reg2st": {3, 4}}
 
 
 def test_variants_override_settings_and_inputs(paper):
-    wide = [{"encoder": "efficientnet_lite0"}]
     paper["methods"] = {
         "reg2st": {
-            "preset": "published",
             "settings": {"epochs": 7},
-            "inputs": {},
             "variants": {
                 "narrow": {"hidden": 128},
-                "other_encoder": {"inputs": {"embeddings": wide}},
+                "other_encoder": {"inputs": {"embeddings": [{"encoder": "efficientnet_lite0"}]}},
             },
         }
     }
-    runs = {run.variant: run for run in expand_runs(paper, read_datasets(paper))}
+    runs = {run.variant: run for run in Study.read(paper).runs}
     assert set(runs) == {"full", "narrow", "other_encoder"}
     assert (runs["full"].settings.hidden, runs["narrow"].settings.hidden) == (256, 128)
     assert runs["narrow"].settings.epochs == 7
-    assert runs["other_encoder"].embeddings == (Embedding("efficientnet_lite0", "native"),)
+    (source,) = runs["other_encoder"].features
+    assert (source.encoder, source.view, source.field_px) == ("efficientnet_lite0", "native", 224)
 
 
 def test_variants_run_on_the_splits_of_their_experiments(paper):
-    variants = {name: {} for name in ("without_a_part", "wide", "both", "of_none")}
     paper["methods"] = {
-        "reg2st": {"preset": "published", "settings": {}, "inputs": {}, "variants": variants}
+        "reg2st": {
+            "variants": {
+                "without_a_part": {"contrastive": False},
+                "wide": {"hidden": 512},
+                "both": {"hidden": 1024},
+                "of_none": {"epochs": 3},
+            }
+        }
     }
-    paper["ablation"] = {
-        "method": "reg2st",
-        "variants": ["without_a_part", "both"],
-        "splits": ["patient_out"],
-    }
-    curve = {"full": 256, "wide": 512, "both": 1024}
-    paper["sensitivity"] = {"method": "reg2st", "curves": {"hidden_dim": curve}}
+    paper["ablation"] = {"variants": ["without_a_part", "both"], "splits": ["patient_out"]}
+    paper["sensitivity"] = {"curves": {"hidden": ["full", "wide", "both"]}}
     splits = {}
-    for run in expand_runs(paper, read_datasets(paper)):
+    for run in Study.read(paper).runs:
         splits.setdefault(run.variant, set()).add(run.split)
     either = {"section_out", "patient_out"}
     assert splits == {
@@ -86,42 +78,48 @@ def test_variants_run_on_the_splits_of_their_experiments(paper):
     }
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (
-            {
-                "methods": {"reg2st": {"variants": {"without_contrastive": {}}}},
-                "ablation": {"variants": ["without_contrastiv"]},
-            },
-            "no 'without_contrastiv' (did you mean 'without_contrastive'?)",
-        ),
-        (
-            {"sensitivity": {"curves": {"d": {"wide": 512}}}},
-            "methods.reg2st.variants has no 'wide'",
-        ),
-        ({"ablation": {"method": "reg2nd", "variants": ["full"]}}, "no method 'reg2nd'"),
-        (
-            {
-                "splits": ["section_out"],
-                "ablation": {"variants": ["full"], "splits": ["patient_out"]},
-            },
-            "'patient_out' is not among the study's splits",
-        ),
-        ({"methods": {"reg2nd": {}}}, "no method 'reg2nd' (did you mean 'reg2st'?)"),
-        ({"methods": {"reg2st": {"settings": {"epoch": 1}}}}, "unknown setting 'epoch'"),
-        ({"methods": {"reg2st": {"settings": {"epochs": "many"}}}}, "setting 'epochs'"),
-        ({"methods": {"reg2st": {"preset": "fast"}}}, "no preset 'fast'"),
-        ({"methods": {"reg2st": {"inputs": {"patches": "wide"}}}}, "unknown view 'wide'"),
-        ({"graphs": {}, "methods": {"thitogene": {}}}, "needs the graph 'nearest_4'"),
-    ],
-)
-def test_a_wrong_method_is_one_sentence(root, monkeypatch, change, sentence):
-    monkeypatch.chdir(root)
-    raw = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    schema = root / "workflow" / "schemas" / "config.schema.yaml"
-    config = validated({**raw, **change}, schema)
-    with pytest.raises(UserError) as error:
-        expand_runs(config, read_datasets(config))
-    assert sentence in str(error.value)
-    assert "\n" not in str(error.value)
+@pytest.fixture
+def study(paper):
+    paper["methods"] = {"brightness": {}, "reg2st": {}, "thitogene": {}}
+    return Study.read(paper)
+
+
+FOLD = {"dataset": "her2st", "split": "patient_out", "variant": "full", "seed": "0"}
+
+
+def test_a_training_reads_its_training_sections_only(study):
+    run = study.training(**FOLD, method="reg2st", fold="B")
+    files = run.files()
+    assert "results/paper/panels/her2st/paper.txt" in files
+    assert "results/paper/sections/her2st/A1.h5ad" in files
+    assert "results/paper/features/phikon_v2/native/her2st/A1.h5" in files
+    assert not [file for file in files if "/B" in file]
+    assert len(run.sections) == 30
+    assert len(files) == len(set(files)) == 1 + 2 * 30
+
+
+def test_methods_read_what_they_need(study):
+    grey = study.training(**FOLD, method="brightness", fold="B").sections[0]
+    assert (grey.features, grey.graph) == ((), None)
+    assert str(grey.patches) == "results/paper/patches/native/her2st/A1.h5"
+    graph = study.training(**FOLD, method="thitogene", fold="B").sections[0]
+    assert str(graph.graph) == "results/paper/graphs/nearest_4/her2st/A1.npz"
+
+
+def test_a_prediction_reads_the_models_and_test_sections_of_every_fold(study):
+    runs = study.predictions(**FOLD, method="reg2st")
+    assert [run.key.fold for run in runs] == list("ABCDEFGH")
+    tested = [section.section.stem for run in runs for section in run.sections]
+    assert len(tested) == len(set(tested)) == 36
+    models = {str(run.model) for run in runs}
+    assert len(models) == 8
+    assert models < set(files_of(runs))
+
+
+def test_a_specification_survives_params_and_a_prefix(study):
+    runs = study.predictions(**FOLD, method="reg2st")
+    assert load(dump(runs), files_of(runs)) == runs
+    moved = [f"elsewhere/{file}" for file in files_of(runs)]
+    first = load(dump(runs), moved)[0]
+    assert all(file.startswith("elsewhere/results/") for file in first.files())
+    assert first.key == runs[0].key

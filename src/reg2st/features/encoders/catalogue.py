@@ -22,19 +22,13 @@ class Stages(Encoder):
 
     @classmethod
     def of(cls, base: Encoder, features: int | None = None) -> "Stages":
-        """``features`` is the number a patch, where it is known without the weights."""
-        known = {
-            field.name: getattr(base, field.name)
-            for field in dataclasses.fields(Encoder)
-            if field.name not in ("name", "pooling", "features")
+        """``features`` is their number a patch, where known without the weights."""
+        of_stages = {
+            "name": base.name + STAGES_SUFFIX,
+            "pooling": "mean and standard deviation of each stage",
+            "features": features,
         }
-        return cls(
-            **known,
-            name=base.name + STAGES_SUFFIX,
-            pooling="mean and standard deviation of each stage",
-            features=features,
-            base=base,
-        )
+        return cls(**vars(base) | of_stages, base=base)
 
     def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
         self.base.fetch(out, lock)
@@ -58,7 +52,7 @@ ENCODERS: dict[str, Encoder] = {
 
 
 def encoder(name: str) -> Encoder:
-    """The encoder of that name, or of that name as it stands in paths.
+    """The encoder of that name, plain or as written in paths.
 
     Raises:
         UserError: there is none.
@@ -76,7 +70,7 @@ def encoder(name: str) -> Encoder:
 
 
 def path_name(name: str) -> str:
-    """The name of an encoder, or of its weights, as one part of a path."""
+    """The name of an encoder, or of its weights, as one component of a path."""
     return name.replace(":", "~").replace("/", "--")
 
 
@@ -85,11 +79,11 @@ def fetch_weights(name: str, out: str | os.PathLike, lock: str | os.PathLike) ->
 
     Args:
         name: the ``weights`` of an encoder.
-        lock: JSON file that holds a hub's commits and hashes; made or added to.
+        lock: JSON file that records a hub's commits and hashes; created or extended.
 
     Raises:
-        UserError: the weights cannot be had, differ from the lock file's, or belong to another
-            architecture.
+        UserError: the weights are not available, differ from the lock file's, or belong to
+            another architecture.
     """
     encoder(name).fetch(out, lock)
 

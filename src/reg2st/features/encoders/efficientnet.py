@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019), trained on ImageNet; its weights come with a package."""
+"""EfficientNet-Lite0 (Tan and Le 2019), trained on ImageNet; a Python package holds its weights."""
 
 import dataclasses
 import os
@@ -81,9 +81,8 @@ def build_network() -> "nn.Module":
 def timm_names(published: "dict[str, Tensor]") -> "dict[str, Tensor]":
     """The package's tensors under timm's names.
 
-    The package numbers its blocks through; timm counts them within stages. A stage's first
-    block is known by a change of width or of resolution, so the stages follow from timm's own
-    network.
+    The package numbers all blocks in one sequence, timm within each stage; the sizes of the
+    stages are taken from timm's network.
     """
     places = [
         f"blocks.{stage}.{block}"

@@ -9,22 +9,22 @@ import numpy as np
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
+from reg2st.base.memory import is_out_of_memory
+from reg2st.base.progress import Progress
 from reg2st.features.encoders.encoder import LoadedEncoder
-from reg2st.features.patches import open_patches, progress
+from reg2st.features.patches import open_patches
+from reg2st.sections.section_file import check_same_spots
 
 if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
 
-OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "could not create a")
-"""How PyTorch says it on the CPU; the last is oneDNN's, which gives no reason."""
-
 BATCH_SIZE_ON_GPU = 128
 BATCH_SIZE_ON_CPU = 16
 
 TYPICAL_UM_PER_PX = 0.69
-"""Of a slide whose pixel size is unknown: that of the HER2+ sections."""
+"""Taken for a slide of unknown pixel size: that of the HER2+ sections."""
 
 
 class Embeddings(NamedTuple):
@@ -35,7 +35,7 @@ class Embeddings(NamedTuple):
         barcodes: str ``[n]``.
         coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
         attributes: encoder, revision, sha256, mean, std, size_px, precision, pooling, field_px,
-            groups (widths of the runs of features that belong together).
+            groups (widths of the groups of features).
     """
 
     embeddings: np.ndarray
@@ -55,17 +55,18 @@ def embed_patches(
 ) -> None:
     """Write the embeddings of a section's patches, in their order.
 
-    When memory runs out the batch is halved, and it goes on from where it was.
+    When memory runs out, the batch is halved and embedding continues with the next patch.
+    (accelerate's ``find_executable_batch_size`` would start the section again.)
 
     Args:
         device: "auto" takes a GPU where there is one.
         precision: "float32", "bfloat16", or "auto": the encoder's own on a GPU, float32 on
             the CPU.
-        batch_size: patches at a time, to begin with; None takes 128 on a GPU and 16 on the CPU.
+        batch_size: patches in the first batches; None takes 128 on a GPU and 16 on the CPU.
 
     Raises:
-        UserError: the patch file is bad, not one patch fits into memory, or a feature is not
-            finite.
+        UserError: the patch file is bad, even one patch does not fit into memory, or a feature
+            is not finite.
     """
     import torch
 
@@ -86,12 +87,12 @@ def embed_patches(
         n = len(images)
         embeddings = np.empty((n, loaded.features), dtype=np.float32)
         start = 0
-        with progress(f"embedding with {loaded.encoder.name}", n) as bar:
+        with Progress(f"embedding with {loaded.encoder.name}", n, unit=" patches") as bar:
             while start < n:
                 try:
                     rows = _embed(images[start : start + batch_size], loaded, device, precision)
                 except (MemoryError, RuntimeError) as error:
-                    if not _out_of_memory(error):
+                    if not is_out_of_memory(error):
                         raise
                     if batch_size == 1:
                         raise UserError(
@@ -99,7 +100,7 @@ def embed_patches(
                             f"{loaded.encoder.name} on {device}; choose a smaller encoder."
                         ) from error
                     batch_size //= 2
-                    log.warning("memory ran out: going on with %d patches at a time", batch_size)
+                    log.warning("Memory ran out; continuing with %d patches at a time.", batch_size)
                     continue
                 embeddings[start : start + len(rows)] = rows
                 start += len(rows)
@@ -120,17 +121,22 @@ def embed_patches(
         file.attrs.update(attributes)
 
 
-def read_embeddings(path: str | os.PathLike) -> Embeddings:
+def read_embeddings(path: str | os.PathLike, spots: np.ndarray | None = None) -> Embeddings:
     """Read the embeddings of a section.
 
+    Args:
+        spots: barcodes that the embeddings must belong to, in this order.
+
     Raises:
-        UserError: the file is missing, damaged or no embedding file.
+        UserError: the file is missing, damaged, no embedding file, or belongs to other spots.
     """
     try:
         with h5py.File(path, "r") as file:
+            barcodes = file["barcode"].asstr()[()].astype(str)
+            check_same_spots(path, barcodes, spots)
             return Embeddings(
                 embeddings=file["embeddings"][()],
-                barcodes=file["barcode"].asstr()[()].astype(str),
+                barcodes=barcodes,
                 coords=file["coords"][()],
                 attributes=dict(file.attrs),
             )
@@ -148,14 +154,6 @@ def _embed(
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), autocast:
         return loaded(torch.from_numpy(images).to(device)).float().cpu().numpy()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
 def _attributes(loaded: LoadedEncoder, precision: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every encoder is: what is known of it before its weights are read, and after."""
+"""The interface of encoders, before and after their weights are read."""
 
 import os
 from abc import ABC, abstractmethod
@@ -17,16 +17,16 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Encoder(ABC):
-    """An encoder by name.
+    """An encoder before its weights are read.
 
     Attributes:
-        weights: name of the weights it reads, which several encoders may share; None for an
-            encoder that has none.
-        size_px: side of the square that it expects.
+        weights: name of its weights, which several encoders may share; None for an encoder
+            without weights.
+        size_px: side of the square patches that it expects.
         mean, std: of each colour channel, on a scale of 0 to 1.
         precision: of its arithmetic on a GPU, "float32" or "bfloat16".
         pooling: how a patch becomes one vector.
-        features: numbers a patch; None where only the weights tell.
+        features: number of features of a patch; None where only the weights determine it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
-        """Write the weights as safetensors, holding a hub's files to the lock file."""
+        """Write the weights as safetensors, after checking a hub's files against the lock file."""
 
     @abstractmethod
     def load(self, weights: str | os.PathLike | None) -> "LoadedEncoder":
@@ -52,8 +52,8 @@ class LoadedEncoder(ABC):
     """An encoder ready to run.
 
     Attributes:
-        encoder: the encoder, with everything about it known.
-        revision: version of the weights (a commit of the hub, a package's version).
+        encoder: the encoder, with no attribute left unknown.
+        revision: version of the weights (a commit of the hub, the version of a package).
         sha256: of the published weights file; empty for an encoder without weights.
     """
 
@@ -63,12 +63,12 @@ class LoadedEncoder(ABC):
 
     @property
     def features(self) -> int:
-        """Numbers a patch."""
+        """Number of features of a patch."""
         return self.encoder.features
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """Widths of the runs of features that belong together, in the features' order."""
+        """Widths of the groups of features, in the order of the features."""
         return (self.features,)
 
     @abstractmethod
@@ -76,15 +76,15 @@ class LoadedEncoder(ABC):
         """Features of uint8 ``[b, h, w, 3]``: float32 ``[b, d]``, on the images' device."""
 
     def to(self, device: "torch.device") -> None:
-        """Move to a device; what computes on the CPU only stays there."""
+        """Move to a device; an encoder that computes on the CPU only stays there."""
         return
 
     def for_section(self, images: "Sequence[np.ndarray]", um_per_px: float) -> "LoadedEncoder":
-        """The encoder set to a section, given all its patches and the size of their pixels."""
+        """The encoder adapted to a section, given its patches and their micrometres a pixel."""
         return self
 
     def complete(self, features: "np.ndarray") -> "np.ndarray":
-        """All features of a section ``[n, d]``, with what one patch alone left open filled in."""
+        """Features of a section ``[n, d]``, with values that need all patches filled in."""
         return features
 
 

@@ -1,7 +1,7 @@
-"""Fetch files of a model from the Hugging Face hub and hold them to a lock file.
+"""Fetch files of a model from the Hugging Face hub and check them against a lock file.
 
-The lock file is JSON: for each repository, the commit first answered for ``main`` and the
-SHA-256 of each file fetched. From then on that commit is asked for and the hashes must agree.
+The lock file is JSON: for each repository, the commit that ``main`` first meant and the SHA-256 of
+each file fetched. Later fetches ask for that commit, and the hashes must agree.
 """
 
 import json
@@ -9,10 +9,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from reg2st.base.errors import UserError
 from reg2st.base.files import sha256, written_whole
+from reg2st.base.locking import alone
 
 
 class HubFiles(NamedTuple):
@@ -24,11 +23,11 @@ class HubFiles(NamedTuple):
 
 
 def fetch_from_hub(repo: str, files: list[str], lock: str | os.PathLike) -> HubFiles:
-    """Fetch files of a repository, or find them in the cache; offline is enough once cached.
+    """Fetch files of a repository, or find them in the cache, which needs no network.
 
     Raises:
-        UserError: the hub is not reached, refuses access, lacks the repository or a file, or
-            gives a file that differs from the one in the lock file.
+        UserError: the hub cannot be reached, refuses access, lacks the repository or a file, or
+            sends a file that differs from the one in the lock file.
     """
     held = _read_lock(lock).get(repo)
     revision = held["revision"] if held else "main"
@@ -67,8 +66,8 @@ def _download(repo: str, file: str, revision: str) -> Path:
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(
-            f"The model {where} has no revision {revision}, which the lock file asks for; delete "
-            "its entry there to take the newest."
+            f"The model {where} has no revision {revision}, which the lock file names; delete its "
+            "entry there to take the newest."
         ) from error
     except LocalEntryNotFoundError as error:
         reason = (
@@ -96,26 +95,27 @@ def _read_lock(lock: str | os.PathLike) -> dict[str, dict]:
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError as error:
-        raise UserError(f"The lock file {lock} is no JSON ({error}); restore it.") from error
+        raise UserError(f"The lock file {lock} is not JSON ({error}); restore it.") from error
 
 
 def _hold(repo: str, revision: str, seen: dict[str, str], lock: str | os.PathLike) -> None:
-    """Compare hashes with the lock file's, and record those that it does not hold yet."""
+    """Compare hashes with the lock file's, and record those of new files."""
     lock = Path(lock)
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock.with_name(f".{lock.name}.lock")):
+    with alone(lock.with_name(f".{lock.name}.lock")):
         entries = _read_lock(lock)
         entry = entries.setdefault(repo, {"revision": revision, "sha256": {}})
         if entry["revision"] != revision:
             raise UserError(
-                f"{repo} is at revision {revision}, but {lock} holds it to {entry['revision']}."
+                f"{repo} is at revision {revision}, but {lock} records {entry['revision']}; run "
+                "again."
             )
         for file, digest in seen.items():
             held = entry["sha256"].setdefault(file, digest)
             if held != digest:
                 raise UserError(
-                    f"{file} of {repo} has SHA-256 {digest}, but {lock} holds it to {held}; delete "
-                    "the file from the hub's cache and fetch it again."
+                    f"{file} of {repo} has SHA-256 {digest}, but {lock} records {held}; delete the "
+                    "file from the hub's cache and fetch it again."
                 )
         with written_whole(lock) as temporary:
             temporary.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", "utf-8")

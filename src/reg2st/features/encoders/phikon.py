@@ -5,10 +5,15 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from reg2st.base.errors import UserError
 from reg2st.features.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, LoadedNetwork
 from reg2st.features.encoders.hub import fetch_from_hub
-from reg2st.features.encoders.weights import fill, read_into, read_metadata, write_weights
+from reg2st.features.encoders.weights import (
+    fill,
+    read_into,
+    read_metadata,
+    read_tensors,
+    write_weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,16 +51,9 @@ class PhikonV2(Encoder):
     features: int = 1024
 
     def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         files = fetch_from_hub(REPOSITORY, [FILE], lock)
         path = files.paths[FILE]
-        try:
-            published = load_file(path)
-        except SafetensorError as error:
-            raise UserError(f"The weights {path} are damaged ({error}); delete them.") from error
-        tensors = timm_names(published)
+        tensors = timm_names(read_tensors(path))
         fill(build_network(), tensors, path, self.name)
         write_weights(
             out,
@@ -73,10 +71,7 @@ class PhikonV2(Encoder):
 
 
 def build_network(width: int = 1024, depth: int = 24, heads: int = 16) -> "nn.Module":
-    """A vision transformer of DINOv2's kind, without memory for its weights until they are given.
-
-    The default sizes are ViT-L/16.
-    """
+    """A vision transformer like DINOv2's, on the meta device; the default sizes are ViT-L/16's."""
     import torch
 
     from reg2st.features.encoders.torchvision_shim import import_timm
@@ -98,9 +93,9 @@ def build_network(width: int = 1024, depth: int = 24, heads: int = 16) -> "nn.Mo
 
 
 def timm_names(published: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    """Tensors under the hub's Dinov2 names, under timm's; unknown names stay as they are.
+    """Tensors renamed from the hub's Dinov2 names to timm's; unknown names stay as they are.
 
-    The hub's three projections of attention become timm's one: query, key, value.
+    The hub's query, key and value projections become timm's single ``qkv``.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Features of every stage of a network instead of its last layer alone."""
+"""Features of every stage of a network, not only of its last layer."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ class StageStatistics(nn.Module):
         self.network = network
 
     def channels(self, size_px: int) -> tuple[int, ...]:
-        """Channels of each stage, for patches of that side."""
+        """Number of channels of each stage, for patches of that side."""
         with torch.inference_mode():
             return tuple(each.shape[1] for each in self._maps(torch.zeros(1, 3, size_px, size_px)))
 
@@ -41,6 +41,7 @@ class StageStatistics(nn.Module):
     def _maps(self, pixels: Tensor) -> list[Tensor]:
         """Feature maps ``[b, channels, rows, columns]`` of the stages."""
         network = self.network
+        # timm's forward_intermediates gives only five of EfficientNet's seven stages.
         if hasattr(network, "conv_stem") and hasattr(network, "blocks"):
             stage = network.bn1(network.conv_stem(pixels))
             maps = []
@@ -62,7 +63,7 @@ class LoadedStages(LoadedNetwork):
     """A network read stage by stage.
 
     Attributes:
-        channels: of each stage.
+        channels: number of channels of each stage.
     """
 
     channels: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Any model of timm's, or of the hub in timm's format, by name."""
+"""Any model of timm, or of the hub in timm's format, by name."""
 
 import dataclasses
 import json
@@ -20,8 +20,8 @@ FILE = "model.safetensors"
 class TimmModel(Encoder):
     """A model named ``timm:<name>`` or ``timm:hf-hub:<owner>/<repository>``.
 
-    Size, mean, std and pooling are those that the model was published with; they and the
-    feature width are known once the weights are fetched.
+    Size, mean, std and pooling are as published with the model; they and the number of features
+    are known once the weights are fetched.
     """
 
     @classmethod
@@ -56,7 +56,8 @@ class TimmModel(Encoder):
             if published is None:
                 known = timm.list_models(pretrained=True)
                 raise UserError(
-                    f"timm has no pretrained model '{identifier}'{_likeliest(identifier, known)}."
+                    f"timm has no pretrained model '{identifier}'{closest(identifier, known)}; "
+                    "timm.list_models(pretrained=True) lists them."
                 )
             published = published.to_dict()
             repository = published["hf_hub_id"]
@@ -115,8 +116,3 @@ class TimmModel(Encoder):
             features=network.num_features,
         )
         return LoadedNetwork(known, metadata["revision"], metadata["sha256"], network.eval())
-
-
-def _likeliest(name: str, known: list[str]) -> str:
-    clause = closest(name, known)
-    return clause if "did you mean" in clause else " (see timm.list_models(pretrained=True))"

@@ -1,8 +1,8 @@
 """Colour, texture and nuclei statistics of a patch: an encoder without a network.
 
 Stains are separated by Ruifrok and Johnston's colour deconvolution (2001); nuclei are the
-regions of strong haematoxylin, told apart by a watershed. What is stained, large, dark or round
-is told by the section's own patches, so the statistics follow its staining.
+regions of strong haematoxylin, separated by a watershed. What counts as stained, large, dark or
+round is taken from the section's own patches, so the statistics follow its staining.
 """
 
 import dataclasses
@@ -28,10 +28,10 @@ SEED_DISTANCE_UM = 2.8
 NUCLEUS_AREA_UM2 = (12, 1200)
 FEWEST_NUCLEI = 3
 CENTRE_RADIUS = 0.3
-"""As a share of the patch's side: about the spot itself at the paper's 224 px."""
+"""As a share of the patch's side: about the spot itself in the paper's 224 px."""
 
 PATCHES_SAMPLED = 64
-"""Patches that tell what is usual in a section."""
+"""Patches from which the usual values of a section are taken."""
 
 NUCLEUS_PROPERTIES = (
     "log_area",
@@ -78,7 +78,7 @@ FEATURE_NAMES = (*PIXEL_NAMES, *(f"{pool}_{name}" for pool in POOLS for name in 
 
 @dataclasses.dataclass(frozen=True)
 class TissueStatistics(Encoder):
-    """Statistics named in ``FEATURE_NAMES``, of the patch as it is."""
+    """Statistics named in ``FEATURE_NAMES``, of the patch without resampling."""
 
     name: str = "tissue_statistics"
     weights: None = None
@@ -100,11 +100,11 @@ class TissueStatistics(Encoder):
 
 @dataclasses.dataclass(frozen=True)
 class Usual:
-    """What is usual in a section.
+    """Usual values of a section.
 
     Attributes:
-        um_per_px: size of a patch's pixel.
-        threshold: haematoxylin above which a place belongs to a nucleus.
+        um_per_px: micrometres a pixel of the patches.
+        threshold: haematoxylin above which a pixel belongs to a nucleus.
         quantiles: of each property of its nuclei, at ``USUAL_QUANTILES``.
         tertiles: the same at ``TERTILES``.
         medians: the same at 1/2.
@@ -118,7 +118,7 @@ class Usual:
 
     @classmethod
     def of(cls, images: Sequence[np.ndarray], um_per_px: float) -> "Usual":
-        """Learnt from some of a section's patches, spread over all."""
+        """Usual values from ``PATCHES_SAMPLED`` evenly spaced patches of a section."""
         some = np.unique(np.linspace(0, len(images) - 1, min(len(images), PATCHES_SAMPLED)))
         patches = [images[int(index)] for index in some]
         unknown = cls(um_per_px, _threshold(patches, um_per_px))
@@ -142,7 +142,7 @@ class Usual:
 
 @dataclasses.dataclass(frozen=True)
 class LoadedStatistics(LoadedEncoder):
-    """The statistics; ``for_section`` comes first."""
+    """The statistics, ready to run once ``for_section`` has set the usual values."""
 
     usual: Usual | None = None
 
@@ -161,20 +161,18 @@ class LoadedStatistics(LoadedEncoder):
         return torch.from_numpy(np.stack(rows)).to(images.device)
 
     def complete(self, features: np.ndarray) -> np.ndarray:
-        """Statistics of nuclei where a patch has too few: the section's median."""
-        known = np.isfinite(features)
-        middle = np.array(
-            [
-                np.median(column[finite]) if finite.any() else 0
-                for column, finite in zip(features.T, known.T, strict=True)
-            ],
-            dtype=features.dtype,
-        )
-        return np.where(known, features, middle)
+        """Fill statistics of patches with too few nuclei with the section's median, or with 0."""
+        import pandas as pd
+
+        table = pd.DataFrame(features)
+        return table.fillna(table.median()).fillna(0).to_numpy()
 
 
 def stains(images: np.ndarray) -> np.ndarray:
-    """Haematoxylin and eosin, float32 ``[..., 2]``, of uint8 RGB ``[..., 3]``."""
+    """Haematoxylin and eosin, float32 ``[..., 2]``, of uint8 RGB ``[..., 3]``.
+
+    Not ``skimage.color.rgb2hed``: it sets negative densities to 0, which shifts the means.
+    """
     from skimage.color import hed_from_rgb
 
     transmission = np.maximum(images.astype(np.float32) / 255, FAINTEST_TRANSMISSION)
@@ -182,10 +180,10 @@ def stains(images: np.ndarray) -> np.ndarray:
 
 
 def _threshold(patches: list[np.ndarray], um_per_px: float) -> float:
-    """Otsu's threshold of smoothed haematoxylin: half-way between the means of his classes.
+    """Threshold of smoothed haematoxylin: midway between the means of Otsu's two classes.
 
-    Where the classes lie apart his criterion is flat between them, and the half-way point is
-    the one that keeps the outlines of nuclei in place.
+    Where the classes lie far apart, Otsu's criterion is flat between them; the midpoint keeps
+    the outlines of nuclei in place.
     """
     from scipy.ndimage import gaussian_filter
     from skimage.filters import threshold_otsu
@@ -256,7 +254,11 @@ def _pixel_statistics(patch: np.ndarray, haematoxylin: np.ndarray, eosin: np.nda
 
 
 def _nuclei(patch: np.ndarray, stained: np.ndarray, usual: Usual) -> dict[str, np.ndarray]:
-    """Each property of the patch's nuclei, ``[number of nuclei]``."""
+    """Each property of the patch's nuclei, ``[number of nuclei]``.
+
+    Not ``skimage.measure.regionprops_table``: it takes eight times as long as the sums below, and
+    its moments include the extent of a pixel.
+    """
     from scipy.ndimage import gaussian_filter
     from skimage.feature import peak_local_max
     from skimage.segmentation import watershed
@@ -311,7 +313,7 @@ def _nuclei(patch: np.ndarray, stained: np.ndarray, usual: Usual) -> dict[str, n
 
 
 def _nuclei_statistics(nuclei: dict[str, np.ndarray], area_px: float, usual: Usual) -> np.ndarray:
-    """``[len(NUCLEI_NAMES)]`` of some nuclei on an area."""
+    """Statistics of the nuclei in an area, ``[len(NUCLEI_NAMES)]``."""
     size = np.digitize(nuclei["log_area"], usual.tertiles["log_area"])
     stain = np.digitize(nuclei["haematoxylin"], usual.tertiles["haematoxylin"])
     kinds = np.zeros((3, 3))
@@ -334,7 +336,7 @@ def _nuclei_statistics(nuclei: dict[str, np.ndarray], area_px: float, usual: Usu
 
 
 def _arrangement(nuclei: dict[str, np.ndarray], area_px: float) -> list[float]:
-    """Logarithm of the count, share of the area covered, agreement of the long axes, scatter."""
+    """Logarithm of the count, share of the area covered, alignment of the long axes, scatter."""
     weight, angle = nuclei["eccentricity"], 2 * nuclei["angle"]
     count = len(weight)
     alignment = scatter = np.nan

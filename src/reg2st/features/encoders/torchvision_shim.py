@@ -1,8 +1,8 @@
-"""Let timm import beside a CPU-only torch.
+"""Import timm beside a CPU-only torch.
 
-The torchvision wheel cannot load its compiled operators there, and importing it ends with
-"operator torchvision::nms does not exist". Declaring the two operators' schemas is enough:
-the encoders never call them.
+There the torchvision wheel cannot load its compiled operators, and importing it fails with
+"operator torchvision::nms does not exist". Declaring the schemas of the two operators is enough,
+since the encoders never call them.
 """
 
 import sys
@@ -13,9 +13,9 @@ _declared: list[torch.library.Library] = []
 
 
 def import_timm():
-    """Import timm and return it, mending torchvision first where it does not import by itself.
+    """Import and return timm, repairing torchvision first where it cannot be imported.
 
-    To be called in every place that needs timm, instead of importing it.
+    Call this wherever timm is needed, instead of importing it.
     """
     if "timm" not in sys.modules:
         try:

@@ -1,6 +1,8 @@
-"""Weights files: safetensors that say in their metadata what they are."""
+"""Weights files: safetensors whose metadata say which weights they hold."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reg2st.base.errors import UserError
@@ -28,22 +30,15 @@ def write_weights(
 
 
 def read_metadata(path: str | os.PathLike, weights: str) -> dict[str, str]:
-    """What the file says of itself.
+    """Metadata of a weights file.
 
     Raises:
         UserError: it is missing, damaged, or holds other weights than ``weights``.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except FileNotFoundError as error:
-        raise UserError(f"The weights {path} do not exist; fetch them first.") from error
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"The weights {path} are damaged ({error}); delete them and fetch them again."
-        ) from error
+    with _explained(path), safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
     if metadata.get("weights") != weights:
         raise UserError(
             f"{path} holds the weights of {metadata.get('weights', 'something else')}, not of "
@@ -52,22 +47,25 @@ def read_metadata(path: str | os.PathLike, weights: str) -> dict[str, str]:
     return metadata
 
 
+def read_tensors(path: str | os.PathLike) -> "dict[str, Tensor]":
+    """Tensors of a safetensors file.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    from safetensors.torch import load_file
+
+    with _explained(path):
+        return load_file(path)
+
+
 def read_into(network: "nn.Module", path: str | os.PathLike, name: str) -> None:
-    """Load a weights file into a network, every key and shape as it must be.
+    """Load a weights file into a network; every key and shape must match.
 
     Raises:
         UserError: the file is damaged or holds weights for another architecture.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"The weights {path} are damaged ({error}); delete them and fetch them again."
-        ) from error
-    fill(network, tensors, path, name)
+    fill(network, read_tensors(path), path, name)
 
 
 def fill(
@@ -80,5 +78,19 @@ def fill(
         detail = " ".join(str(error).split("\n\t", maxsplit=2)[1:2]).split(". ")[0][:160]
         raise UserError(
             f"{path} holds weights for another architecture than {name} ({detail.strip()}); "
-            "give the weights that belong to it."
+            "provide the weights of that architecture."
+        ) from error
+
+
+@contextmanager
+def _explained(path: str | os.PathLike) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"The weights {path} do not exist; fetch them first.") from error
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"The weights {path} are damaged ({error}); delete them and fetch them again."
         ) from error

@@ -1,6 +1,6 @@
-"""From standardised patterns to the target's units, with a spread and an expected correlation.
+"""Calibration: from standardised patterns to the target's units, with spread and expected PCC.
 
-All of it comes from training sections that were held out in turn.
+It is estimated by cross-validation within the training sections.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BINS = 10
 LEAST_FACTOR = 0.05
 
 LEAST_SLOPE = 0.05
-"""Of a gene's slope, as a share of its standard deviation: a constant would have no PCC."""
+"""Minimum slope of a gene, as a share of its standard deviation: a constant has no PCC."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class HeldOut:
 
     Attributes:
         pattern: predicted standardised expression, float32 ``[n, G]``.
-        expression: the target less its mean over the spots, float32 ``[n, G]``.
+        expression: the target minus its mean over the spots, float32 ``[n, G]``.
     """
 
     pattern: NDArray[np.float32]
@@ -57,7 +57,7 @@ def calibrate(
 
     Args:
         held_out: predicted training sections.
-        group_means: mean target of each patient (of each section, where there is one patient),
+        group_means: mean target of each patient (of each section if there is one patient),
             ``[groups, G]``.
         section_means: mean target of each section, ``[sections, G]``.
         amplitude: standard deviation of each gene's pattern in training, ``[G]``.
@@ -97,7 +97,7 @@ def _expression(part: HeldOut) -> NDArray[np.float32]:
 def _slopes(
     product: NDArray[np.float64], square: NDArray[np.float64], spread: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Least-squares slopes through 0, drawn to the slope of all genes together."""
+    """Least-squares slopes through 0, shrunken towards the slope of all genes together."""
     pooled = product.sum() / max(square.sum(), np.finfo(float).tiny)
     weight = np.median(square)
     total = square + weight
@@ -125,10 +125,10 @@ def _thin(n: int, count: int = 1000) -> NDArray[np.int64]:
 
 
 def _between(group_means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance of a new group's mean about the training mean; 0 where there is one group.
+    """Variance of a new group's mean about the training mean; 0 with one group.
 
-    With few groups a gene's own variance is uncertain, so one degree of freedom is lent by the
-    mean over genes.
+    With few groups a gene's variance is uncertain, so the mean over genes contributes one degree
+    of freedom.
     """
     groups = len(group_means)
     if groups < 2:
@@ -143,10 +143,10 @@ def _expected(
     mean: NDArray[np.float64],
     spots: int,
 ) -> NDArray[np.float64]:
-    """Correlation to expect of each gene in a new section.
+    """Expected PCC of each gene in a new section.
 
-    What was seen on held-out sections, drawn to a line through the genes' amplitude and mean by
-    empirical Bayes: the noisier what was seen, the more.
+    The PCC on held-out sections, shrunken by empirical Bayes towards a linear function of the
+    genes' amplitude and mean: the noisier the PCC, the more.
     """
     seen = np.mean([correlation(each) for each in held_out], axis=0)
     terms = np.column_stack([np.ones_like(mean), amplitude, mean])
@@ -157,7 +157,7 @@ def _expected(
 
 
 def correlation(part: HeldOut) -> NDArray[np.float64]:
-    """Correlation of each gene; 0 where a side is constant."""
+    """Correlation of each gene; 0 if either side is constant."""
     pattern, expression = part.pattern, part.expression
     pattern = pattern - pattern.mean(axis=0)
     product = np.einsum("ng,ng->g", pattern, expression, dtype=np.float64)

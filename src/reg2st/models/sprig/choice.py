@@ -1,4 +1,4 @@
-"""Which settings a fold takes: chosen on training patients that are held out in turn."""
+"""Choice of a fold's settings by leave-one-patient-out on its training patients."""
 
 import logging
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from reg2st.models.sprig.training_spots import TrainingSpots
 log = logging.getLogger(__name__)
 
 OF_THE_REGRESSION = ("ridge", "rank", "noise_factor")
-"""Settings that leave the training spots' components and targets as they are."""
+"""Settings that do not change the components and targets of the training spots."""
 
 LANDMARKS = 1000
 """Spots that components are fitted on while settings are chosen: fewer than the model's own."""
@@ -21,7 +21,7 @@ LANDMARKS = 1000
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings as they would be taken, and what they reach on each patient held out, ``[k]``."""
+    """Candidate settings and their PCC on each held-out patient, ``[k]``."""
 
     settings: SprigSettings
     spots: TrainingSpots
@@ -29,29 +29,29 @@ class Trial:
 
     @classmethod
     def of(cls, sections: list[SectionTensors], settings: SprigSettings) -> "Trial":
-        """Prepare the sections with the settings and predict each patient without itself."""
+        """Prepare the sections and predict each patient from the others."""
         spots = TrainingSpots.of(sections, settings, LANDMARKS)
         return cls(settings, spots, spots.pcc_held_out(settings))
 
     def gain_over(self, other: "Trial") -> float:
-        """Mean gain over patients, 0 where it is no larger than its standard error."""
+        """Mean gain over patients; 0 if it is not larger than its standard error."""
         gain = self.pcc - other.pcc
         error = gain.std(ddof=1) / np.sqrt(len(gain))
         return float(gain.mean()) if gain.mean() > error else 0.0
 
 
 def chosen(settings: SprigSettings, sections: list[SectionTensors]) -> dict[str, int]:
-    """The choices that predict training patients best when each is held out in turn.
+    """The choices that predict training patients best, by leave-one-patient-out.
 
-    One setting after the other, in the order of ``settings.choices``; the settings before it are
-    as chosen, those after it as fixed. A setting leaves its fixed value only for a gain that is
-    larger than its standard error over patients.
+    Settings are chosen one by one in the order of ``settings.choices``: earlier ones have their
+    chosen value, later ones their fixed value. A setting changes only for a gain that is larger
+    than its standard error over patients.
 
     Args:
-        sections: of three patients or more.
+        sections: of three or more patients.
 
     Returns:
-        The index of the value taken, by the settings that left their fixed value.
+        The index of the chosen value, for each setting that changed.
     """
     best = first = Trial.of(sections, settings.taking({}))
     taken: dict[str, int] = {}
@@ -69,10 +69,10 @@ def chosen(settings: SprigSettings, sections: list[SectionTensors]) -> dict[str,
             if gain > largest:
                 best, largest, taken[name] = trial, gain, index
     log.info(
-        "Chosen on %d patients held out in turn: %s. Mean PCC on them %.4f, %.4f as fixed.",
+        "Chosen by leaving out each of %d patients: %s. Mean PCC %.4f, with fixed settings %.4f.",
         len(first.pcc),
         ", ".join(f"{name} {settings.choices[name][index]}" for name, index in taken.items())
-        or "nothing but the fixed settings",
+        or "the fixed settings",
         best.pcc.mean(),
         first.pcc.mean(),
     )

@@ -1,4 +1,4 @@
-"""The model: features, programs and calibration put together."""
+"""The model: features, programs and calibration."""
 
 from dataclasses import fields
 from typing import Any
@@ -23,17 +23,16 @@ class SPRIG(Regression):
     """Shrunken Programs by RIdge on Graphs.
 
     Image features of a spot and of its neighbourhoods, standardised within the section, predict a
-    few programs of expression; programs are shrunken by how well they stand out of the noise.
-    What is learnt about levels, spreads and the genes' predictability comes from training sections
-    held out in turn: by patient where there are several, else by section, else by contiguous parts
-    of the one section. Settings are chosen by patients held out in turn where there are
-    ``patients_to_choose``; with fewer they are fixed.
+    few programs of expression. Each program is shrunken according to its signal-to-noise ratio.
+    Levels, predictive standard deviations and expected PCC are estimated by cross-validation
+    within the training sections: leave one patient out; with one patient, leave one section out;
+    with one section, leave out contiguous parts. With ``patients_to_choose`` or more patients,
+    leave-one-patient-out chooses settings; with fewer they are fixed.
 
-    Buffers: ``choice``, the index of the value that each setting of ``choices`` took, -1 for its
-    fixed one; ``deviation [views, d]`` of the features within training sections, ``weight
+    Buffers: ``choice``, the index of the chosen value of each setting in ``choices``, -1 for its
+    fixed value; ``deviation [views, d]`` of the features within training sections, ``weight
     [views * d, rank]`` from standardised features to latents, ``shrinkage [rank]``,
-    ``loadings [rank, G]``, and those of ``Calibration``. Views and programs beyond those that were
-    chosen or found are 0.
+    ``loadings [rank, G]``, and those of ``Calibration``. Unused views and programs are 0.
     """
 
     Settings = SprigSettings
@@ -61,7 +60,7 @@ class SPRIG(Regression):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The values of the settings that left their fixed value."""
+        """The chosen values of settings that changed from their fixed value."""
         choices = zip(self.settings.choices.items(), self.choice.tolist(), strict=True)
         return {name: values[index] for (name, values), index in choices if index != AS_FIXED}
 

@@ -1,6 +1,6 @@
-"""Who a spot listens to: rings of the array, and the section's most similar spots.
+"""Neighbourhoods of a spot: rings of the array, and the section's most similar spots.
 
-Every matrix here is ``[n, n]``, sparse, with rows that sum to 1.
+Attention matrices are ``[n, n]``, sparse, with rows that sum to 1.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.sparse import coo_array, csr_array, eye_array
 EDGES_AT_A_TIME = 1 << 17
 
 CANDIDATES = 20_000
-"""Spots among which similar ones are sought: time then grows in proportion to the spots."""
+"""Maximum number of candidates for similar spots, so that time is linear in the spots."""
 
 
 def rings(edge_index: NDArray[np.int64], n_spots: int, count: int) -> list[csr_array]:
@@ -33,12 +33,12 @@ def attention(edges: csr_array, positions: NDArray[np.float32], temperature: flo
     """Weights of the edges by softmax over each row of -|difference of positions|²/temperature.
 
     Args:
-        edges: ``[n, n]``; what is stored is an edge, whatever its value.
-        positions: ``[n, q]``, where each spot lies among the images of its section.
-        temperature: in squared distances.
+        edges: ``[n, n]``; each stored entry is an edge, whatever its value.
+        positions: ``[n, q]``, image features of each spot.
+        temperature: in units of squared distance.
 
     Returns:
-        ``[n, n]``, rows of sum 1; a spot without edges listens to itself.
+        ``[n, n]``, rows of sum 1; a spot without edges attends to itself.
     """
     n = edges.shape[0]
     counts = np.diff(edges.indptr)
@@ -61,7 +61,7 @@ def attention(edges: csr_array, positions: NDArray[np.float32], temperature: flo
 def most_similar(
     positions: NDArray[np.float32], neighbours: int, candidates: NDArray[np.int64]
 ) -> csr_array:
-    """Edges to each spot's nearest others in ``positions``, sought among the candidates."""
+    """Edges from each spot to its nearest candidates in ``positions``."""
     from sklearn.neighbors import NearestNeighbors
 
     n = len(positions)
@@ -69,7 +69,7 @@ def most_similar(
     search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(positions[candidates])
     found = candidates[search.kneighbors(positions, return_distance=False)]
     other = found != np.arange(n)[:, None]
-    # Where the spot itself is not among those found, the farthest one goes instead.
+    # If the spot itself was not found, drop the farthest one instead.
     other[other.all(axis=1), -1] = False
     spot = np.nonzero(other)[0]
     return coo_array((np.ones(len(spot), dtype=np.float32), (spot, found[other])), (n, n)).tocsr()

@@ -1,7 +1,7 @@
-"""Programs: the few directions of expression that images predict, by reduced-rank ridge.
+"""Programs: a few directions of expression that images predict, by reduced-rank ridge regression.
 
-All that a fit needs of the spots are second moments, which add up over sections. So the fit
-without a section is a subtraction, and memory does not grow with genes times spots.
+A fit needs only second moments, which are sums over sections. To fit without a section, subtract
+its moments. Memory does not grow with genes times spots.
 """
 
 from dataclasses import dataclass
@@ -83,15 +83,15 @@ class Programs:
 def fit_programs(
     moments: Moments, genes: int, *, ridge: float, rank: int, noise_factor: float
 ) -> Programs:
-    """Ridge regression, cut to a rank, its programs shrunken by Wiener's rule.
+    """Reduced-rank ridge regression with Wiener shrinkage of its programs.
 
-    With weights of mean 1, fitted values F = H Y of ridge regression are cut to U diag(s) V'.
-    Program k carries s_k² of squared length; noise of the targets' residual variance, passed
-    through the hat matrix, accounts for |H u_k|² times that variance. Shrinkage is 1 less
-    ``noise_factor`` times the second over the first, 0 at least; the first program keeps
-    ``LEAST_SHRINKAGE``, so that no prediction is constant.
+    With weights of mean 1, the fitted values F = H Y of ridge regression are truncated to
+    U diag(s) V'. Program k has squared length s_k², of which noise contributes |H u_k|² times the
+    residual variance of the targets. The shrinkage factor is 1 - ``noise_factor`` * noise / s_k²,
+    at least 0; the first program keeps at least ``LEAST_SHRINKAGE``, so that no prediction is
+    constant.
 
-    Targets may be several copies of G genes side by side; a gene's loading is their mean.
+    Targets may be several concatenated copies of G genes; a gene's loading is their mean.
     """
     from scipy.linalg import eigh
 

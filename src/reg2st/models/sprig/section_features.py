@@ -1,7 +1,7 @@
-"""What SPRIG sees of a section: standardised, weighted features of spots and neighbourhoods.
+"""SPRIG's features of a section: standardised, weighted features of spots and neighbourhoods.
 
-Features are never held for all spots at once: they are linear in the embedding, so they are
-projected chunk by chunk. Memory beyond the embedding grows with spots times components.
+Features are linear in the embedding, so they are projected in chunks and never held for all spots
+at once. Memory beyond the embedding grows with spots times components.
 """
 
 from collections.abc import Iterator
@@ -16,31 +16,31 @@ from reg2st.models.sprig.neighbourhood import CANDIDATES, attention, most_simila
 from reg2st.models.sprig.sprig_settings import SprigSettings
 
 LANDMARKS = 3000
-"""Spots that principal components are fitted on at most."""
+"""Maximum number of spots that principal components are fitted on."""
 
 SPOTS_AT_A_TIME = 4096
 COLUMNS_AT_A_TIME = 4096
 
 LARGEST_RATIO = 4.0
-"""Between standard deviations of a feature in one section and in others that is believed."""
+"""Limit of the ratio of a feature's standard deviations in training and in one section."""
 
 LEAST_VARIANCE = 1e-8
-"""Of a principal component, as a share of the first one's."""
+"""Minimum variance of a principal component, as a share of the first one's."""
 
 
 @dataclass(frozen=True)
 class SectionFeatures:
-    """Features of one section, ``[n, views * d]``, by what they are computed from.
+    """Features of one section, ``[n, views * d]``, stored as the inputs of their computation.
 
-    A view is a matrix ``[n, n]`` that averages the embedding over a neighbourhood, None for the
-    spot itself. Each column of each view has zero mean over the section and is divided by its
-    standard deviation, then multiplied by the root of its weight.
+    A view is a matrix ``[n, n]`` that averages the embedding over a neighbourhood; None is the
+    spot itself. Each column of each view has zero mean over the section. It is divided by its
+    standard deviation, then multiplied by the square root of its weight.
 
     Shapes:
         embedding: float32 ``[n, d]``.
         mean, deviation: float64 ``[views, d]``, of each view's average over the section.
         root_weight: float64 ``[views, d]``.
-        divisor: float64 ``[views, d]``, what a centred average is divided by; 0 drops it.
+        divisor: float64 ``[views, d]``, divisor of a centred average; 0 drops the column.
     """
 
     embedding: NDArray[np.float32]
@@ -52,16 +52,16 @@ class SectionFeatures:
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """What a centred average is multiplied by, ``[views, d]``."""
+        """Factor of a centred average, ``[views, d]``."""
         zero = np.zeros_like(self.divisor)
         return np.divide(self.root_weight, self.divisor, out=zero, where=self.divisor > 0)
 
     def scaled_towards(self, deviation: NDArray[np.float64], share: float) -> "SectionFeatures":
-        """The same, divided by a standard deviation between the section's own and another.
+        """The same features, scaled between the section's standard deviation and another one.
 
         Args:
-            deviation: ``[views, d]``; a feature where it is 0 is dropped.
-            share: 0 for the section's own, 1 for the other; between them on a log scale.
+            deviation: the other one, ``[views, d]``; features where it is 0 are dropped.
+            share: 0 for the section's, 1 for the other; log-linear between them.
         """
         ratio = np.divide(
             deviation, self.deviation, out=np.zeros_like(deviation), where=self.deviation > 0
@@ -127,7 +127,7 @@ def column_weights(
 ) -> NDArray[np.float64]:
     """Weight of each column's square, ``[d]``, sum 1.
 
-    A block's weight is shared evenly among its groups, a group's among its columns.
+    A block's weight is divided evenly among its groups, a group's weight among its columns.
     """
     blocks = blocks or (FeatureBlock("embedding", (d,)),)
     weights = np.concatenate(
@@ -141,18 +141,18 @@ def column_weights(
 
 
 def in_array_order(section: SectionTensors) -> NDArray[np.int64]:
-    """The spots by array coordinates, whatever order they come in."""
+    """Indices that sort the spots by array coordinates."""
     x, y = section.array_xy.cpu().numpy().T
     return np.lexsort((y, x))
 
 
 def spread_out(spots: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """At most ``count`` of the spots, evenly spread over their order."""
+    """At most ``count`` of the spots, evenly spaced in their order."""
     return spots[np.unique(np.linspace(0, len(spots) - 1, min(len(spots), count)).astype(int))]
 
 
 def principal_components(rows: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    """Orthonormal directions ``[p, q]`` of most squared length in ``rows [m, p]``; q may be 0."""
+    """Leading principal directions ``[p, q]`` of ``rows [m, p]``, orthonormal; q may be 0."""
     from scipy.linalg import eigh
 
     m, p = rows.shape
@@ -170,7 +170,7 @@ def principal_components(rows: NDArray[np.float32], count: int) -> NDArray[np.fl
 def _image_positions(
     itself: SectionFeatures, places: NDArray[np.int64], settings: SprigSettings
 ) -> tuple[NDArray[np.float32], float]:
-    """Principal components of the spots' own features, and the temperature of similarity."""
+    """Principal components of the spots' features, and the temperature of similarity."""
     landmarks = spread_out(places, LANDMARKS)
     rows = itself.rows(landmarks)
     axes = principal_components(rows, settings.similarity_components)
@@ -187,7 +187,7 @@ def _described(
     views: tuple[csr_array | None, ...],
     weights: NDArray[np.float64],
 ) -> SectionFeatures:
-    """Features with what standardises each column; ``weights`` is ``[views, d]``."""
+    """Features with the mean and deviation of each column; ``weights`` is ``[views, d]``."""
     n, d = embedding.shape
     centre = embedding.mean(axis=0, dtype=np.float64)
     means, deviations = [], []
@@ -209,6 +209,6 @@ def _described(
 
 
 def pooled_deviation(features: list[SectionFeatures]) -> NDArray[np.float64]:
-    """Standard deviation of each feature within sections, over all of them, ``[views, d]``."""
+    """Pooled standard deviation of each feature within sections, ``[views, d]``."""
     spots = [len(each.embedding) for each in features]
     return np.sqrt(np.average([each.deviation**2 for each in features], axis=0, weights=spots))

@@ -1,4 +1,4 @@
-"""What SPRIG's programs are fitted to: standardised expression, as measured and thinned."""
+"""Targets of SPRIG's programs: standardised expression, as measured and thinned."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ THINNING_SEED = 0
 
 
 def section_targets(section: SectionTensors, settings: SprigSettings) -> NDArray[np.float32]:
-    """Targets ``[n, G]``, or ``[n, 2 G]`` with the thinned copy beside those as measured.
+    """Targets ``[n, G]`` as measured, or ``[n, 2 G]`` with the thinned copy appended.
 
     Each column has zero mean and unit variance over the section; a constant gene is 0.
     """
@@ -29,7 +29,7 @@ def section_targets(section: SectionTensors, settings: SprigSettings) -> NDArray
 
 
 def spot_weights(counts: NDArray[np.floating], floor: float) -> NDArray[np.float64]:
-    """Trust in each spot ``[n]``: its library over the section's median, 1 at most, and a floor."""
+    """Weight of each spot ``[n]``: min(1, library size / section's median) + floor."""
     library = counts.sum(axis=1, dtype=np.float64)
     median = np.median(library)
     return np.minimum(1, library / median if median > 0 else library > 0) + floor
@@ -51,12 +51,12 @@ def thinned_expression(
 
     Args:
         counts: whole numbers ``[n, G]``.
-        library: median counts a spot that are left.
-        draws: thinnings that are averaged.
+        library: median library size after thinning.
+        draws: number of thinnings to average.
         order: the order in which spots are drawn.
 
     Returns:
-        None where the section's median library is no larger.
+        None if the section's median library size is not larger than ``library``.
     """
     median = np.median(counts.sum(axis=1, dtype=np.float64))
     if median <= library:

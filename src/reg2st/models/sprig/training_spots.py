@@ -1,4 +1,4 @@
-"""Training spots as the regression sees them, and how they take turns to be held out."""
+"""Training spots prepared for the regression, and their cross-validation."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -23,7 +23,7 @@ from reg2st.models.sprig.sprig_settings import SprigSettings
 from reg2st.models.sprig.thinning import section_targets, spot_weights
 
 BLOCKS = 4
-"""Contiguous parts that a lone training section is held out by."""
+"""Contiguous parts to hold out if there is only one training section."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Part:
     """Training spots of one section that are held out together.
 
     Attributes:
-        group: what is held out at once: parts with the same name.
+        group: parts with the same group are held out together.
         components: float32 ``[n, q]``.
-        expression: the target less its mean, float32 ``[n, G]``.
+        expression: the target minus its mean, float32 ``[n, G]``.
     """
 
     group: str
@@ -41,7 +41,7 @@ class Part:
     expression: NDArray[np.float32]
 
     def held_out(self, programs: Programs) -> HeldOut:
-        """The part as predicted by programs that were fitted without it."""
+        """The part with its prediction by programs fitted without it."""
         latents = self.components @ programs.directions
         latents -= latents.mean(axis=0)
         pattern = (latents * programs.shrinkage) @ programs.loadings
@@ -56,7 +56,7 @@ class TrainingSpots:
         deviation: of the features within the sections, ``[views, d]``.
         axes: principal components of the features, ``[views * d, q]``.
         parts: the spots.
-        moments: by what is held out at once.
+        moments: second moments by group.
     """
 
     deviation: NDArray[np.float64]
@@ -68,7 +68,7 @@ class TrainingSpots:
     def of(
         cls, sections: list[SectionTensors], settings: SprigSettings, landmarks: int = LANDMARKS
     ) -> "TrainingSpots":
-        """Prepare the sections; components are fitted on ``landmarks`` spots at most."""
+        """Prepare the sections; components are fitted on at most ``landmarks`` spots."""
         features = [section_features(section, settings) for section in sections]
         deviation = pooled_deviation(features)
         features = [each.scaled_towards(deviation, settings.common_scale) for each in features]
@@ -95,7 +95,7 @@ class TrainingSpots:
         return reduce(add, self.moments.values())
 
     def programs(self, settings: SprigSettings, moments: Moments | None = None) -> Programs:
-        """Programs as the settings ask for them, of all spots unless moments are given."""
+        """Programs with the given settings, fitted on all spots unless moments are given."""
         return fit_programs(
             self.everything if moments is None else moments,
             self.parts[0].expression.shape[1],
@@ -105,7 +105,7 @@ class TrainingSpots:
         )
 
     def held_out(self, settings: SprigSettings) -> list[HeldOut]:
-        """Each part as predicted without its group; with it, where there is no other."""
+        """Each part, predicted by a fit without its group (or with it, if there is only one)."""
         everything, alone = self.everything, len(self.moments) == 1
         without = {
             name: self.programs(settings, everything if alone else everything - own)
@@ -129,7 +129,7 @@ class TrainingSpots:
 
 
 def groups(sections: list[SectionTensors]) -> list[str | None]:
-    """What each section is held out with: its patient, else itself; None for a lone section."""
+    """Group of each section: its patient; with one patient itself; None for a single section."""
     for names in ([section.patient for section in sections], [s.name for s in sections]):
         if len(set(names)) > 1:
             return names
@@ -139,7 +139,7 @@ def groups(sections: list[SectionTensors]) -> list[str | None]:
 def _landmarks(
     features: list[SectionFeatures], sections: list[SectionTensors], most: int
 ) -> NDArray[np.float32]:
-    """Features of spots spread over all sections, each by its share of the spots."""
+    """Features of evenly spaced spots of all sections, in proportion to their spots."""
     spots = sum(section.n_spots for section in sections)
     rows = []
     for of_section, section in zip(features, sections, strict=True):
@@ -149,7 +149,7 @@ def _landmarks(
 
 
 def _blocks(section: SectionTensors) -> list[NDArray[np.int64]]:
-    """The spots of a section in contiguous parts along its longest axis."""
+    """Contiguous parts of a section's spots along its longest axis."""
     xy = section.array_xy.cpu().numpy().astype(np.float64)
     xy -= xy.mean(axis=0)
     longest = np.linalg.eigh(xy.T @ xy)[1][:, -1]

@@ -1,12 +1,13 @@
 """Bars of a method's ablation, ours beside the published ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from reg2st.evaluation.metrics import PCC, Metric
 from reg2st.report.labels import METHOD_LABELS, variant_label
 from reg2st.report.style import (
     DARK,
@@ -32,10 +33,11 @@ def ablation_bars(
     *,
     split: str,
     variants: Sequence[str],
-    method: str = "reg2st",
-    published: pd.DataFrame | None = None,
+    method: str,
+    published: Sequence[Mapping] = (),
+    metric: Metric = PCC,
 ) -> Figure:
-    """Mean and median PCC of each variant; whiskers are 95 % intervals over patients.
+    """Mean and median score of each variant; whiskers are 95 % intervals over patients.
 
     Args:
         scores: tidy scores of one dataset.
@@ -45,7 +47,7 @@ def ablation_bars(
         published: as for :func:`reg2st.report.tables.experiment_tables.ablation`.
     """
     mine = scores[scores["split"] == split]
-    values = ablation_values(mine, variants, method, published)
+    values = ablation_values(mine, variants, method, published, metric)
     labels = [
         wrapped(variant_label(row.variant, row.preset), LABEL_CHARACTERS)
         for row in values.itertuples()
@@ -53,13 +55,13 @@ def ablation_bars(
     figure = new_figure(PAGE_IN, 0.85 + rows_in(labels, 2.5))
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     rows = np.arange(len(values))
-    printed = values["published_mean_pcc"].notna().any()
+    printed = values[f"published_{metric.mean}"].notna().any()
     height = 0.38 if printed else 0.6
     shift = height / 2 if printed else 0.0
     for axes, statistic in zip(panels, ("mean", "median"), strict=True):
         axes.barh(
             rows - shift,
-            values[f"{statistic}_pcc"],
+            values[f"{statistic}_{metric.name}"],
             height,
             color=OURS,
             edgecolor=DARK,
@@ -68,7 +70,7 @@ def ablation_bars(
         if printed:
             axes.barh(
                 rows + shift,
-                values[f"published_{statistic}_pcc"],
+                values[f"published_{statistic}_{metric.name}"],
                 height,
                 color=PUBLISHED,
                 edgecolor=DARK,
@@ -76,8 +78,8 @@ def ablation_bars(
             )
         axes.axvline(0, color=GREY, linewidth=0.6)
         axes.locator_params(axis="x", nbins=6)
-        axes.set_xlabel(f"{statistic.capitalize()} PCC (no unit)")
-    means = values["mean_pcc"].to_numpy()
+        axes.set_xlabel(f"{statistic.capitalize()} {metric.with_unit}")
+    means = values[metric.mean].to_numpy()
     ends = values[["patient_low", "patient_high"]].to_numpy()
     known = np.isfinite(ends).all(axis=1)
     panels[0].hlines(rows[known] - shift, *ends[known].T, color="black", linewidth=0.9)

@@ -1,4 +1,4 @@
-"""Maps of genes on the slide: truth beside the predictions of each method."""
+"""Maps of genes on the slide: observed beside the predictions of each method."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from reg2st.base.errors import UserError
-from reg2st.base.names import closest
 from reg2st.evaluation.aggregate import over_seeds
 from reg2st.evaluation.metrics import is_constant, pearson
 from reg2st.report.figures.slide_maps import (
@@ -22,13 +20,13 @@ from reg2st.report.figures.slide_maps import (
     read_predictions,
     section_title,
 )
-from reg2st.report.labels import in_fixed_order
+from reg2st.report.labels import MethodKey, in_fixed_order
 from reg2st.report.style import (
     EXPRESSION_COLOURS,
     FONT_PT,
     LINE_IN,
     PAGE_IN,
-    MethodKey,
+    NothingToShow,
     new_figure,
     styled,
     title_above,
@@ -43,11 +41,14 @@ LIMIT_SD = 2.0
 
 @styled
 def gene_maps(
-    section: str | os.PathLike,
+    scores: pd.DataFrame,
+    section_file: str | os.PathLike,
     predictions: Mapping[MethodKey, str | os.PathLike],
-    genes: Sequence[str],
     *,
     split: str,
+    section: str,
+    genes: Sequence[str] = (),
+    best_genes: int = 3,
 ) -> Figure:
     """A row a gene: the slide, the observed expression, and each method's prediction.
 
@@ -58,26 +59,30 @@ def gene_maps(
     slide. A method whose predictions of all these genes are constant or undefined is not drawn.
 
     Args:
-        section: section file.
-        predictions: prediction file of a run that tested the section, by method, variant and
-            preset.
-        genes: genes to draw, of the predicted panel.
+        scores: tidy scores of one dataset, by which the best genes are found.
+        section_file: the section's file.
+        predictions: file of predictions by method, variant and preset.
         split: how the section was held out.
+        section: its name.
+        genes: genes to draw if they were predicted.
+        best_genes: how many of the others to draw: those with the highest PCC.
 
     Raises:
-        UserError: no gene is given, a gene was not predicted, or a file holds no prediction of
-            the section.
+        NothingToShow: no gene is left to draw, or nothing was predicted.
+        UserError: a file lacks the section or a spot of it.
     """
+    slide = load_section_arrays(section_file)
+    panel, predicted = read_predictions(predictions, section, slide.barcodes)
+    title = section_title(slide, split)
+    if not panel:
+        raise NothingToShow(f"{title}: no method has a prediction.")
+    genes = genes_to_map(scores, panel, split=split, section=section, named=genes, best=best_genes)
     if not genes:
-        raise UserError(
-            f"There is no gene to map on {section}: name genes of the panel in figures.genes, or "
-            "raise figures.best_genes."
+        raise NothingToShow(
+            f"{title}: there is no gene to map. The panel has none of figures.genes, and "
+            "figures.best_genes is 0 or no method has a PCC."
         )
-    panel, predicted = read_predictions(predictions, load_section_arrays(section))
-    for gene in genes:
-        if gene not in panel:
-            raise UserError(f"Gene '{gene}' was not predicted{closest(gene, panel)}.")
-    observed = load_section_arrays(section, panel)
+    observed = load_section_arrays(section_file, panel)
     columns = [panel.index(gene) for gene in genes]
     truth = log_expression(observed.counts)[:, columns]
     maps = {"Observed": truth}
@@ -93,12 +98,12 @@ def gene_maps(
     header_in = LINE_IN * max(header.count("\n") for header in headers)
     row_in = frame.height_in(panel_in) + 3 * LINE_IN
     figure = new_figure(PAGE_IN, 0.95 + header_in + row_in * len(genes))
-    title_above(figure, section_title(observed, split))
+    title_above(figure, title)
     panels = figure.subplots(len(genes), len(maps) + 1, squeeze=False)
     scale = Normalize(-LIMIT_SD, LIMIT_SD)
     name_characters = max(8, int((row_in - 2 * LINE_IN) / CHARACTER_IN))
     for row, gene in enumerate(genes):
-        draw_slide(panels[row, 0], section, frame, headers[0] if row == 0 else "")
+        draw_slide(panels[row, 0], section_file, frame, headers[0] if row == 0 else "")
         panels[row, 0].set_ylabel(wrapped(gene, name_characters), fontstyle="italic")
         for column, (name, values) in enumerate(maps.items(), start=1):
             axes = panels[row, column]
@@ -123,12 +128,19 @@ def gene_maps(
 
 
 def genes_to_map(
-    scores: pd.DataFrame, *, split: str, section: str, named: Sequence[str], best: int
+    scores: pd.DataFrame,
+    panel: Sequence[str],
+    *,
+    split: str,
+    section: str,
+    named: Sequence[str],
+    best: int,
 ) -> list[str]:
     """Genes for a section's maps: the named ones that were predicted, then the best predicted.
 
     Args:
         scores: tidy scores of one dataset.
+        panel: the genes that were predicted.
         split: the split of the maps.
         section: the section that is mapped.
         named: genes that are mapped wherever they are in the panel.
@@ -137,7 +149,7 @@ def genes_to_map(
     """
     here = (scores["split"] == split) & (scores["section"] == section)
     mine = scores[here & (scores["variant"] == "full")]
-    chosen = [gene for gene in named if gene in set(mine["gene"])]
+    chosen = [gene for gene in named if gene in panel]
     ranked = in_fixed_order(over_seeds(mine)).dropna(subset=["pcc"])
     if ranked.empty:
         return chosen

@@ -23,19 +23,20 @@ from reg2st.report.figures.slide_maps import (
     read_predictions,
     section_title,
 )
-from reg2st.report.labels import counted
+from reg2st.report.labels import MethodKey, counted
 from reg2st.report.style import (
     DARK,
     FONT_PT,
     LINE_IN,
     PAGE_IN,
     REGION_COLOURS,
-    MethodKey,
+    NothingToShow,
     legend_above,
     new_figure,
     styled,
     wrapped,
 )
+from reg2st.sections.annotations import load_labels
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import log_expression
 
@@ -45,10 +46,12 @@ NO_REGION = "#dddddd"
 
 @styled
 def region_maps(
-    section: str | os.PathLike,
+    section_file: str | os.PathLike,
+    labels: str | os.PathLike,
     predictions: Mapping[MethodKey, str | os.PathLike],
     *,
     split: str,
+    section: str,
 ) -> Figure:
     """The slide, its regions, and clusters of the observed and of each predicted expression.
 
@@ -58,26 +61,34 @@ def region_maps(
     section, or with a constant one, is not drawn.
 
     Args:
-        section: section file with labels.
-        predictions: prediction file of a run that tested the section, by method, variant and
-            preset.
+        section_file: the section's file.
+        labels: file of its labels.
+        predictions: file of predictions by method, variant and preset.
         split: how the section was held out.
+        section: its name.
 
     Raises:
-        UserError: a file holds no prediction of the section.
+        NothingToShow: the section has no spot with a region.
+        UserError: a file lacks the section or a spot of it.
     """
-    arrays = load_section_arrays(section)
-    panel, predicted = read_predictions(predictions, arrays)
-    labelled = is_labelled(arrays.labels)
-    regions = np.asarray(arrays.labels, dtype=object)[labelled].astype(str)
+    arrays = load_section_arrays(section_file)
+    title = section_title(arrays, split)
+    panel, predicted = read_predictions(predictions, section, arrays.barcodes)
+    of_spots = load_labels(labels, arrays.barcodes)
+    labelled = is_labelled(of_spots)
+    if not labelled.any():
+        raise NothingToShow(f"{title}: no spot has a region.")
+    regions = of_spots[labelled]
     names = sorted(set(regions))
-    observed = log_expression(load_section_arrays(section, panel).counts)
     maps = {"Regions": regions}
-    for name, values in {"Observed": observed, **predicted}.items():
+    if panel:
+        observed = log_expression(load_section_arrays(section_file, panel).counts)
+        predicted = {"Observed": observed, **predicted}
+    for name, values in predicted.items():
         clusters = clusters_of(values[labelled], len(names))
         if clusters is None or not clusters.any():
             continue
-        agreement = region_agreement(values, arrays.labels)
+        agreement = region_agreement(values, of_spots)
         maps[f"{name}\nARI {agreement.ari:.2f}, NMI {agreement.nmi:.2f}"] = matched(
             clusters, regions
         )
@@ -93,7 +104,7 @@ def region_maps(
     row_in = frame.height_in(panel_in) + LINE_IN * (lines + 1)
     figure = new_figure(PAGE_IN, 0.85 + row_in * n_rows)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    draw_slide(panels[0], section, frame, "H&E")
+    draw_slide(panels[0], section_file, frame, "H&E")
     draw_scale_bar(panels[0], frame, arrays.um_per_px)
     colours = dict(zip(names, REGION_COLOURS * len(names), strict=False))
     for axes, header, shown in zip(panels[1:], headers, maps.values(), strict=False):
@@ -110,5 +121,5 @@ def region_maps(
     if not labelled.all():
         entries[f"no region, {counted(int((~labelled).sum()), 'spot')}"] = ""
         swatches.append(Patch(facecolor=NO_REGION, edgecolor=DARK, linewidth=0.5))
-    legend_above(figure, section_title(arrays, split), swatches, list(entries))
+    legend_above(figure, title, swatches, list(entries))
     return figure

@@ -1,4 +1,4 @@
-"""Box plots of gene PCC for every section by method, after the Reg2ST paper's main figure."""
+"""Box plots of genes' scores in every section by method, after the Reg2ST paper's main figure."""
 
 import math
 from collections.abc import Collection
@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reg2st.evaluation.aggregate import over_seeds
-from reg2st.report.labels import in_fixed_order
+from reg2st.evaluation.metrics import PCC, Metric
+from reg2st.report.labels import MethodKey, in_fixed_order
 from reg2st.report.style import (
     DARK,
     GREY,
     LIGHT,
     PAGE_IN,
-    MethodKey,
+    NothingToShow,
     legend_above,
     method_colours,
     method_keys,
@@ -36,28 +37,38 @@ TOP_IN = 0.8
 
 @styled
 def section_boxes(
-    scores: pd.DataFrame, *, split: str, variants: Collection[str] = ("full",)
+    scores: pd.DataFrame,
+    *,
+    split: str,
+    variants: Collection[str] = ("full",),
+    metric: Metric = PCC,
 ) -> Figure:
-    """One box a section and method: quartiles of the PCC of all genes.
+    """One box a section and method: quartiles of the scores of all genes.
 
-    Whiskers reach the 5th and 95th percentile; genes without a PCC are left out. Two last
+    Whiskers reach the 5th and 95th percentile; genes without a score are left out. Two last
     groups, Mean and Median, hold each gene's mean and median over the sections. Sections are
-    grouped by patient, told apart by the background.
+    grouped by patient; the background distinguishes patients.
 
     Args:
         scores: tidy scores of one dataset.
         split: the split to draw.
         variants: variants to draw.
+        metric: which score.
+
+    Raises:
+        NothingToShow: no method has a score.
     """
     chosen = scores[(scores["split"] == split) & scores["variant"].isin(variants)]
     patients = _patients(chosen)
     title = place_title(chosen, split)
-    chosen = in_fixed_order(over_seeds(chosen)).dropna(subset=["pcc"])
+    chosen = in_fixed_order(over_seeds(chosen)).dropna(subset=[metric.name])
+    if chosen.empty:
+        raise NothingToShow(f"{title}: no method has a {metric.label} for any gene.")
     keys = method_keys(chosen)
     colours = method_colours(keys)
     by_method = dict(iter(chosen.groupby(["method", "variant", "preset"], sort=False)))
     groups = [*patients.index, "Mean", "Median"]
-    boxes = {key: _boxes(by_method[key], list(patients.index)) for key in keys}
+    boxes = {key: _boxes(by_method[key], list(patients.index), metric) for key in keys}
 
     # A box more than the methods is the gap between two groups.
     group_in = max(BOX_IN * (len(keys) + 1.5), 0.14)
@@ -80,7 +91,7 @@ def section_boxes(
         axes.set_xlim(-0.5, per_row - 0.5)
         axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
         axes.tick_params(axis="x", length=0)
-        axes.set_ylabel("PCC of a gene")
+        axes.set_ylabel(f"{metric.label} of a gene")
     panels[-1].set_xlabel("Test section (Mean, Median: of each gene over the sections)")
     legend_above(figure, title, *method_patches(colours))
     return figure
@@ -93,12 +104,14 @@ def _patients(scores: pd.DataFrame) -> pd.Series:
     return patients.sort_values(key=lambda names: names.map(first), kind="stable")
 
 
-def _boxes(scores: pd.DataFrame, sections: list[str]) -> dict[str, dict[str, float]]:
+def _boxes(
+    scores: pd.DataFrame, sections: list[str], metric: Metric
+) -> dict[str, dict[str, float]]:
     """Box statistics of a method by group: a section's name, Mean or Median."""
-    values = scores.set_index(["section", "gene"])["pcc"].unstack().reindex(sections)  # noqa: PD010
+    values = scores.pivot_table(metric.name, "section", "gene").reindex(sections)
     groups = dict(zip(values.index, values.to_numpy(), strict=True))
     groups |= {"Mean": values.mean().to_numpy(), "Median": values.median().to_numpy()}
-    return {name: _statistics(pcc[np.isfinite(pcc)]) for name, pcc in groups.items()}
+    return {name: _statistics(score[np.isfinite(score)]) for name, score in groups.items()}
 
 
 def _statistics(values: np.ndarray) -> dict[str, float]:

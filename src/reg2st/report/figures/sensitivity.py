@@ -1,10 +1,13 @@
-"""Curves of a method's PCC along its settings, ours and the published ones."""
+"""Curves of a method's score along its settings, ours and the published ones."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reg2st.evaluation.metrics import PCC, Metric
 from reg2st.report.labels import METHOD_LABELS, setting_label
 from reg2st.report.style import (
     OURS,
@@ -26,8 +29,9 @@ def sensitivity_curves(
     *,
     split: str,
     curves: Curves,
-    method: str = "reg2st",
-    published: pd.DataFrame | None = None,
+    method: str,
+    published: Sequence[Mapping] = (),
+    metric: Metric = PCC,
 ) -> Figure:
     """A panel a setting; bands are 95 % intervals of our mean over patients.
 
@@ -39,9 +43,9 @@ def sensitivity_curves(
         published: as for :func:`reg2st.report.tables.experiment_tables.sensitivity`.
     """
     mine = scores[scores["split"] == split]
-    values = sensitivity_values(mine, curves, method, published)
+    values = sensitivity_values(mine, curves, method, published, metric)
     parameters = list(values["parameter"].unique())
-    printed = values["published_mean_pcc"].notna().any()
+    printed = values[f"published_{metric.mean}"].notna().any()
     figure = new_figure(PAGE_IN, 2.4)
     panels = figure.subplots(1, len(parameters), squeeze=False, sharey=True)[0]
     for axes, parameter in zip(panels, parameters, strict=True):
@@ -51,22 +55,20 @@ def sensitivity_curves(
         if np.isfinite(band).all():
             axes.fill_between(places, *band.T, color=OURS, alpha=0.15, linewidth=0)
         for statistic, (marker, dashes) in STATISTICS.items():
-            axes.plot(
-                places, points[f"{statistic}_pcc"], marker=marker, linestyle=dashes, color=OURS
-            )
+            look = {"marker": marker, "linestyle": dashes}
+            axes.plot(places, points[f"{statistic}_{metric.name}"], color=OURS, **look)
             if printed:
                 axes.plot(
                     places,
-                    points[f"published_{statistic}_pcc"],
-                    marker=marker,
-                    linestyle=dashes,
+                    points[f"published_{statistic}_{metric.name}"],
                     color=PUBLISHED,
                     markerfacecolor="white",
+                    **look,
                 )
         axes.set_xticks(places, points["value"].map("{:g}".format))
         axes.set_xlim(-0.3, len(points) - 0.7)
         axes.set_xlabel(setting_label(parameter))
-    panels[0].set_ylabel("PCC (no unit)")
+    panels[0].set_ylabel(metric.with_unit)
     presets = sorted(set(values["preset"]) - {"published"})
     ours = "This workflow" + "".join(f" ({name})" for name in presets)
     sources = {ours: OURS} | ({"Published": PUBLISHED} if printed else {})

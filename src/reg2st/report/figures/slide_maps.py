@@ -9,14 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.transforms import ScaledTranslation
+from scipy.spatial import KDTree
 
-from reg2st.base.errors import UserError
-from reg2st.report.labels import counted, in_fixed_order, method_label, split_label
-from reg2st.report.style import FONT_PT, MethodKey
+from reg2st.evaluation.predictions import section_predictions
+from reg2st.report.labels import MethodKey, counted, in_fixed_order, method_label, split_label
+from reg2st.report.style import FONT_PT
 from reg2st.sections.section_file import SectionArrays, load_thumbnail
 
 BARS_UM = (5000, 2000, 1000, 500, 200, 100, 50)
 MANY_SPOTS = 2000
+LONE_SPOT_PX = 100.0
+"""How wide a section's only spot is drawn if its diameter is unknown."""
 TALLEST_IN = 2.2
 CHARACTER_IN = 0.058
 """Width of a character that text is wrapped by."""
@@ -36,7 +39,7 @@ class Frame:
     def around(cls, section: SectionArrays) -> "Frame":
         """The part that a section's spots cover, with a margin of their distance."""
         places = section.pixel_xy
-        pitch = _pitch(places) if len(places) > 1 else section.spot_diameter_px
+        pitch = _pitch(section)
         left, top = places.min(axis=0) - pitch
         width, height = np.ptp(places, axis=0) + 2 * pitch
         return cls(left, top, width, height, pitch)
@@ -46,48 +49,42 @@ class Frame:
         return min(width_in * self.height / self.width, TALLEST_IN)
 
 
-def _pitch(places: np.ndarray) -> float:
+def _pitch(section: SectionArrays) -> float:
     """Median distance of a spot to its nearest other spot, px."""
-    from scipy.spatial import KDTree
-
+    places = section.pixel_xy
+    if len(places) < 2:
+        known = np.isfinite(section.spot_diameter_px)
+        return section.spot_diameter_px if known else LONE_SPOT_PX
     distances, _ = KDTree(places).query(places, k=2)
     return float(np.median(distances[:, 1]))
 
 
 def read_predictions(
-    predictions: Mapping[MethodKey, str | os.PathLike], section: SectionArrays
+    predictions: Mapping[MethodKey, str | os.PathLike], section: str, spots: np.ndarray
 ) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The genes that all methods predict, and each method's ``[n, G]`` in the order of the spots.
+    """The genes that the methods predict, and each method's ``[n, G]`` in the order of the spots.
 
     Args:
-        predictions: prediction file of a run that tested the section, by method, variant and
-            preset.
-        section: the section.
+        predictions: file of predictions by method, variant and preset.
+        section: its name.
+        spots: barcodes of its spots, str ``[n]``.
 
     Returns:
-        The genes, and predictions by label of the method, in the fixed order.
+        The genes, and predictions by label of the method, in the fixed order. Methods that predict
+        nothing of the section are left out.
 
     Raises:
-        UserError: a file holds no prediction of a spot of the section.
+        UserError: a file lacks the section or a spot of it.
     """
-    import anndata
-
     order = in_fixed_order(pd.DataFrame(list(predictions), columns=["method", "variant", "preset"]))
     tables = {}
     for key in order.itertuples(index=False, name=None):
-        table = anndata.read_h5ad(predictions[key])
-        mine = table[(table.obs["section"] == section.name).to_numpy()]
-        places = pd.Index(mine.obs["barcode"]).get_indexer(section.barcodes)
-        if (places < 0).any():
-            raise UserError(
-                f"{predictions[key]} has no prediction of spot "
-                f"{section.barcodes[places < 0][0]} of section {section.name}; predict it again."
-            )
-        tables[method_label(*key)] = mine[places]
-    names = [set(table.var_names) for table in tables.values()]
-    first = next(iter(tables.values()))
-    panel = [gene for gene in first.var_names if all(gene in genes for genes in names)]
-    return panel, {label: np.asarray(table[:, panel].X) for label, table in tables.items()}
+        mine = section_predictions(predictions[key], section)
+        if mine.genes:
+            tables[method_label(*key)] = pd.DataFrame(mine.of_spots(spots), columns=mine.genes)
+    first = next(iter(tables.values()), ())
+    panel = [gene for gene in first if all(gene in table for table in tables.values())]
+    return panel, {label: table[panel].to_numpy() for label, table in tables.items()}
 
 
 def section_title(section: SectionArrays, split: str) -> str:
@@ -108,28 +105,37 @@ def draw_slide(axes: Axes, section: str | os.PathLike, frame: Frame, header: str
 
 def draw_spots(axes: Axes, places: np.ndarray, frame: Frame, **look: object) -> EllipseCollection:
     """Spots as discs as wide as their distance, so that their colour can be seen in print."""
-    size = np.full(len(places), frame.pitch)
-    spots = EllipseCollection(
+    spots = _discs(axes, places, frame.pitch, linewidths=0, **look)
+    _cut(axes, frame)
+    return spots
+
+
+def draw_circles(axes: Axes, places: np.ndarray, diameter: float, colour: str) -> None:
+    """Spots as empty circles of a diameter in px of level 0."""
+    _discs(axes, places, diameter, facecolors="none", edgecolors=colour, linewidths=0.8)
+
+
+def _discs(axes: Axes, places: np.ndarray, diameter: float, **look: object) -> EllipseCollection:
+    size = np.full(len(places), diameter)
+    discs = EllipseCollection(
         size,
         size,
         np.zeros(len(places)),
         units="xy",
         offsets=places,
         offset_transform=axes.transData,
-        linewidths=0,
         rasterized=len(places) > MANY_SPOTS,
         **look,
     )
-    axes.add_collection(spots)
-    _cut(axes, frame)
-    return spots
+    axes.add_collection(discs)
+    return discs
 
 
-def draw_scale_bar(axes: Axes, frame: Frame, um_per_px: float | None) -> None:
-    """A bar below the axes that tells the scale, where it is known."""
+def draw_scale_bar(axes: Axes, frame: Frame, um_per_px: float | None, longest: float = 0.6) -> None:
+    """A bar below the axes with the scale, where it is known, up to a share of their width."""
     if um_per_px is None:
         return
-    longest = 0.6 * frame.width * um_per_px
+    longest = longest * frame.width * um_per_px
     length = max((bar for bar in BARS_UM if bar <= longest), default=BARS_UM[-1])
     below = axes.transAxes + ScaledTranslation(0, -4 / 72, axes.figure.dpi_scale_trans)
     axes.plot(

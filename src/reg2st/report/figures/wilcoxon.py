@@ -1,4 +1,4 @@
-"""Box plots of section medians by method with the outcome of each paired test."""
+"""Box plots of sections' medians by method with the outcome of each paired test."""
 
 from collections.abc import Collection
 
@@ -8,11 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from reg2st.evaluation.aggregate import per_section
+from reg2st.evaluation.metrics import PCC, Metric
+from reg2st.evaluation.statistics import compare
 from reg2st.report.labels import in_fixed_order, method_label
 from reg2st.report.style import (
     COLUMN_IN,
     DARK,
     GREY,
+    NothingToShow,
     method_colours,
     method_keys,
     new_figure,
@@ -30,12 +33,13 @@ LABEL_CHARACTERS = 16
 @styled
 def wilcoxon_boxes(
     scores: pd.DataFrame,
-    comparisons: pd.DataFrame,
     *,
     split: str,
+    reference: str,
     variants: Collection[str] = ("full",),
+    metric: Metric = PCC,
 ) -> Figure:
-    """A box a method: the median PCC over genes of each section, a dot a section.
+    """A box a method: the median score over genes of each section, a dot a section.
 
     Whiskers span all sections. Beside the tested method stands "tested", beside each other one
     the one-sided Wilcoxon test's p, after Bonferroni, that the tested method is better, and the
@@ -43,17 +47,24 @@ def wilcoxon_boxes(
 
     Args:
         scores: tidy scores of one dataset.
-        comparisons: of :func:`reg2st.evaluation.statistics.compare`.
         split: the split to draw.
+        reference: the method that is tested against every other.
         variants: variants to draw.
+        metric: which score.
+
+    Raises:
+        NothingToShow: no method has a score.
     """
     mine = scores[(scores["split"] == split) & scores["variant"].isin(variants)]
-    sections = in_fixed_order(per_section(mine)).dropna(subset=["median_pcc"])
+    title = place_title(mine, split)
+    sections = in_fixed_order(per_section(mine, metric)).dropna(subset=[metric.median])
+    if sections.empty:
+        raise NothingToShow(f"{title}: no method has a {metric.label} for any gene.")
     keys = method_keys(sections)
     colours = method_colours(keys)
-    medians = dict(iter(sections.groupby(["method", "variant", "preset"])["median_pcc"]))
+    medians = dict(iter(sections.groupby(["method", "variant", "preset"])[metric.median]))
     beside = {}
-    for row in comparisons[comparisons["split"] == split].itertuples():
+    for row in compare(mine, reference, metric=metric).itertuples():
         beside[row.method, row.variant, row.preset] = "tested"
         beside[row.other_method, row.other_variant, row.other_preset] = _outcome(row)
     labels = [wrapped(method_label(*key), LABEL_CHARACTERS) for key in keys]
@@ -83,9 +94,9 @@ def wilcoxon_boxes(
         axes.text(1.03, place, beside.get(key, ""), transform=right_of_axes, va="center")
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=0)
     axes.set_yticks(range(len(keys)), labels)
-    axes.set_ylim(max(len(keys), 1) - 0.4, -0.6)
-    axes.set_xlabel("Median PCC over the genes of a section")
-    title_above(figure, place_title(mine, split))
+    axes.set_ylim(len(keys) - 0.4, -0.6)
+    axes.set_xlabel(f"Median {metric.label} over the genes of a section")
+    title_above(figure, title)
     return figure
 
 

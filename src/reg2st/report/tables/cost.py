@@ -9,7 +9,7 @@ import pandas as pd
 
 from reg2st.report.labels import in_fixed_order, method_labels, split_label
 from reg2st.report.provenance import run_folders
-from reg2st.report.writers import MISSING, Table, number, whole, without_repeats
+from reg2st.report.writers import MISSING, Table, number, whole
 
 KEYS = ["dataset", "split", "method", "variant", "preset", "device", "threads"]
 GIB = 2**30
@@ -19,7 +19,7 @@ def read_run_records(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
     """One row a ``run.json``: key, what it cost, where it ran, and its folder (runs)."""
     rows = []
     for path in map(Path, paths):
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         rows.append(
             {
                 **{key: record[key] for key in [*KEYS, "fold", "seed", "parameters"]},
@@ -76,9 +76,9 @@ def cost_table(records: pd.DataFrame) -> Table:
         "Seconds: wall time of training, without loading; medians over runs. Memory: the highest "
         "of the runs, of the whole process. Runs that shared the machine with others are slower.",
     )
-    shown = without_repeats(shown, ["Dataset", "Split"])
-    brief = ("Dataset", "Split", "Method", "Parameters", "Seconds a run", "Peak memory, GiB")
-    return Table("cost", "Cost of training one fold", records, shown, notes, brief)
+    brief = ("Method", "Parameters", "Seconds a run", "Peak memory, GiB")
+    title, leading = "Cost of training one fold", ("Dataset", "Split")
+    return Table("cost", title, records, shown, leading, notes, brief)
 
 
 def _millions(parameters: float) -> str:

@@ -5,19 +5,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from reg2st.evaluation.aggregate import summarise
+from reg2st.evaluation.limits import summarise_limits
+from reg2st.evaluation.metrics import PCC, Metric
 from reg2st.report.labels import METHOD_LABELS, setting_label, split_label, variant_label
 from reg2st.report.provenance import run_folders
 from reg2st.report.shares import share_note, shares
-from reg2st.report.writers import (
-    COUNTS,
-    Table,
-    counts,
-    intervals,
-    number,
-    percent,
-    signed,
-    without_repeats,
-)
+from reg2st.report.writers import COUNTS, Table, counts, intervals, number, percent, signed
 
 Curves = Mapping[str, Mapping[str, float]]
 """The value of a setting in each variant, by setting; ``full`` is one of the variants."""
@@ -27,7 +20,8 @@ def ablation_values(
     scores: pd.DataFrame,
     variants: Sequence[str],
     method: str,
-    published: pd.DataFrame | None = None,
+    published: Sequence[Mapping] = (),
+    metric: Metric = PCC,
 ) -> pd.DataFrame:
     """One row a dataset, split and variant: summary, change from ``full``, published numbers.
 
@@ -35,17 +29,19 @@ def ablation_values(
         scores: tidy scores, of any datasets and splits.
         variants: in the order wanted, after ``full``; those without scores are left out.
         method: whose variants.
-        published: columns dataset, method, variant, mean_pcc, median_pcc; of the split section_out.
+        published: rows with dataset, method, variant, mean_pcc, median_pcc; of the split
+            section_out.
+        metric: which score.
 
     Returns:
-        The columns of :func:`reg2st.evaluation.aggregate.summarise`, runs, change (of the mean
-        PCC), published_mean_pcc, published_median_pcc.
+        The columns of :func:`reg2st.evaluation.aggregate.summarise`, runs, change (of the mean),
+        and published mean and median.
     """
     points = pd.DataFrame({"variant": list(dict.fromkeys(["full", *variants]))})
-    values = _values(scores, points, method, published, ["variant"])
-    full = values[values["variant"] == "full"].set_index(["dataset", "split"])["mean_pcc"]
+    values = _values(scores, points, method, published, ["variant"], metric)
+    full = values[values["variant"] == "full"].set_index(["dataset", "split"])[metric.mean]
     places = pd.MultiIndex.from_frame(values[["dataset", "split"]])
-    values["change"] = values["mean_pcc"] - full.reindex(places).to_numpy()
+    values["change"] = values[metric.mean] - full.reindex(places).to_numpy()
     return values
 
 
@@ -53,33 +49,41 @@ def ablation(
     scores: pd.DataFrame,
     *,
     variants: Sequence[str],
-    method: str = "reg2st",
-    published: pd.DataFrame | None = None,
+    method: str,
+    published: Sequence[Mapping] = (),
     limits: pd.DataFrame | None = None,
+    metric: Metric = PCC,
 ) -> Table:
-    """Mean and median PCC of a method's variants, ours beside the published ones.
+    """Mean and median score of a method's variants, ours beside the published ones.
 
     Args as in :func:`ablation_values`, and:
         limits: as for :func:`reg2st.report.tables.comparison.comparison`.
     """
-    values = ablation_values(scores, variants, method, published)
-    values["share"] = shares(values, limits)
+    limits = None if limits is None else summarise_limits(limits, scores)
+    values = ablation_values(scores, variants, method, published, metric)
+    values["share"] = shares(values, limits, metric=metric)
     labels = [variant_label(row.variant, row.preset) for row in values.itertuples()]
-    shown = _shown(values, {"Variant": labels})
-    shown.insert(list(shown).index("Median PCC"), "Change", values["change"].map(signed))
+    shown = _shown(values, {"Variant": labels}, metric)
+    shown.insert(
+        list(shown).index(f"Median {metric.label}"), "Change", values["change"].map(signed)
+    )
     notes = [
-        *_notes(limits),
-        "Change: mean PCC less that of the full method on the same split.",
+        *_notes(limits, metric),
+        f"Change: mean {metric.label} less that of the full method on the same split.",
     ]
-    if _has_published(values):
-        notes.append("Published: as printed in the Reg2ST paper, section out.")
+    if _has_published(values, metric):
+        notes.append(f"Published: as printed in the Reg2ST paper, {split_label('section_out')}.")
     title = f"Ablation of {METHOD_LABELS.get(method, method)}"
-    shown = without_repeats(shown, ["Dataset", "Split"])
-    return Table("ablation", title, values, shown, tuple(notes), tuple(shown.columns[:-1]))
+    leading, brief = ("Dataset", "Split"), tuple(shown.columns[:-1])
+    return Table("ablation", title, values, shown, leading, tuple(notes), brief)
 
 
 def sensitivity_values(
-    scores: pd.DataFrame, curves: Curves, method: str, published: pd.DataFrame | None = None
+    scores: pd.DataFrame,
+    curves: Curves,
+    method: str,
+    published: Sequence[Mapping] = (),
+    metric: Metric = PCC,
 ) -> pd.DataFrame:
     """One row a dataset, split, setting and value.
 
@@ -87,11 +91,13 @@ def sensitivity_values(
         scores: tidy scores, of any datasets and splits.
         curves: see :data:`Curves`; variants without scores are left out.
         method: whose settings.
-        published: columns dataset, method, parameter, value, mean_pcc, median_pcc; of section_out.
+        published: rows with dataset, method, parameter, value, mean_pcc, median_pcc; of the split
+            section_out.
+        metric: which score.
 
     Returns:
-        parameter, value, the columns of :func:`reg2st.evaluation.aggregate.summarise`, runs,
-        published_mean_pcc and published_median_pcc.
+        parameter, value, the columns of :func:`reg2st.evaluation.aggregate.summarise`, runs, and
+        published mean and median.
     """
     points = pd.DataFrame(
         [
@@ -101,55 +107,60 @@ def sensitivity_values(
         ],
         columns=["parameter", "variant", "value"],
     )
-    return _values(scores, points, method, published, ["parameter", "value"])
+    return _values(scores, points, method, published, ["parameter", "value"], metric)
 
 
 def sensitivity(
     scores: pd.DataFrame,
     *,
     curves: Curves,
-    method: str = "reg2st",
-    published: pd.DataFrame | None = None,
+    method: str,
+    published: Sequence[Mapping] = (),
     limits: pd.DataFrame | None = None,
+    metric: Metric = PCC,
 ) -> Table:
-    """Mean and median PCC along each setting, ours beside the published curves.
+    """Mean and median score along each setting, ours beside the published curves.
 
     Args as in :func:`sensitivity_values`, and:
         limits: as for :func:`reg2st.report.tables.comparison.comparison`.
     """
-    values = sensitivity_values(scores, curves, method, published)
-    values["share"] = shares(values, limits)
+    limits = None if limits is None else summarise_limits(limits, scores)
+    values = sensitivity_values(scores, curves, method, published, metric)
+    values["share"] = shares(values, limits, metric=metric)
     settings = values["parameter"].map(setting_label)
-    shown = _shown(values, {"Setting": settings, "Value": values["value"].map("{:g}".format)})
-    notes = _notes(limits)
-    if _has_published(values):
+    points = {"Setting": settings, "Value": values["value"].map("{:g}".format)}
+    shown = _shown(values, points, metric)
+    notes = _notes(limits, metric)
+    if _has_published(values, metric):
         source = "the curves of the Reg2ST paper (to about 0.0005)"
-        notes.append(f"Published: read off {source}, section out.")
+        notes.append(f"Published: read off {source}, {split_label('section_out')}.")
     presets = sorted(set(values["preset"]) - {"published"})
     notes += [f"Settings other than the one varied: preset {name}." for name in presets]
     title = f"Sensitivity of {METHOD_LABELS.get(method, method)} to its settings"
-    shown = without_repeats(shown, ["Dataset", "Split", "Setting"])
-    return Table("sensitivity", title, values, shown, tuple(notes), tuple(shown.columns[:-1]))
+    leading, brief = ("Dataset", "Split", "Setting"), tuple(shown.columns[:-1])
+    return Table("sensitivity", title, values, shown, leading, tuple(notes), brief)
 
 
 def _values(
     scores: pd.DataFrame,
     points: pd.DataFrame,
     method: str,
-    published: pd.DataFrame | None,
+    published: Sequence[Mapping],
     keys: list[str],
+    metric: Metric,
 ) -> pd.DataFrame:
-    """Summary of each point by dataset, split and in the order of points, with published PCC.
+    """Summary of each point by dataset, split and in the order of points, with published numbers.
 
     Args:
         scores: tidy scores, of any datasets and splits.
-        points: a variant each, and the ``keys`` by which its published PCC is found.
+        points: a variant each, and the ``keys`` by which its published numbers are found.
         method: whose variants.
-        published: columns dataset, method, ``keys``, mean_pcc and median_pcc, of section_out.
+        published: rows with dataset, method, ``keys``, mean_pcc and median_pcc, of section_out.
         keys: see above.
+        metric: which score.
     """
     named = (scores["method"] == method) & scores["variant"].isin(points["variant"])
-    summary = summarise(scores[named])
+    summary = summarise(scores[named], metric)
     summary["runs"] = run_folders(summary)
     ranks = {
         "dataset_rank": pd.factorize(summary["dataset"])[0],
@@ -159,44 +170,45 @@ def _values(
     values = summary.assign(**ranks).merge(points, on="variant")
     order = [*ranks, "point_rank"]
     values = values.sort_values(order).drop(columns=order).reset_index(drop=True)
-    if published is None:
-        return values.assign(published_mean_pcc=float("nan"), published_median_pcc=float("nan"))
     found_by = ["dataset", "method", *keys]
-    printed = published[[*found_by, "mean_pcc", "median_pcc"]].rename(
-        columns={"mean_pcc": "published_mean_pcc", "median_pcc": "published_median_pcc"}
-    )
-    printed["split"] = "section_out"
-    return values.merge(printed, on=["split", *found_by], how="left")
+    averages = [metric.mean, metric.median]
+    printed = pd.DataFrame(published, columns=[*found_by, *averages])
+    printed = printed.rename(columns={name: f"published_{name}" for name in averages})
+    if printed.empty:
+        return values.assign(**{f"published_{name}": float("nan") for name in averages})
+    return values.merge(printed.assign(split="section_out"), on=["split", *found_by], how="left")
 
 
-def _notes(limits: pd.DataFrame | None) -> list[str]:
+def _notes(limits: pd.DataFrame | None, metric: Metric) -> list[str]:
     notes = ["95 % over patients: bootstrap of whole patients, for three patients or more."]
     if limits is not None:
-        notes.append(share_note(limits))
+        notes.append(share_note(limits, metric=metric))
     return notes
 
 
-def _shown(values: pd.DataFrame, names: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def _shown(
+    values: pd.DataFrame, names: Mapping[str, Sequence[str]], metric: Metric
+) -> pd.DataFrame:
     """The readable columns that all experiments have, after those that name a point."""
     shown = pd.DataFrame(
         {
             "Dataset": values["dataset"],
             "Split": values["split"].map(split_label),
             **names,
-            "Mean PCC": values["mean_pcc"].map(number),
+            f"Mean {metric.label}": values[metric.mean].map(number),
             "95 % over patients": intervals(values, "patient"),
             "Share of limit": values["share"].map(percent),
-            "Median PCC": values["median_pcc"].map(number),
-            "Published mean": values["published_mean_pcc"].map(number),
-            "Published median": values["published_median_pcc"].map(number),
+            f"Median {metric.label}": values[metric.median].map(number),
+            "Published mean": values[f"published_{metric.mean}"].map(number),
+            "Published median": values[f"published_{metric.median}"].map(number),
             COUNTS: counts(values, "n_sections", "n_patients", "n_genes", "n_seeds"),
         }
     )
     empty = ["Share of limit"] if values["share"].isna().all() else []
-    if not _has_published(values):
+    if not _has_published(values, metric):
         empty += ["Published mean", "Published median"]
     return shown.drop(columns=empty)
 
 
-def _has_published(values: pd.DataFrame) -> bool:
-    return bool(values["published_mean_pcc"].notna().any())
+def _has_published(values: pd.DataFrame, metric: Metric) -> bool:
+    return bool(values[f"published_{metric.mean}"].notna().any())

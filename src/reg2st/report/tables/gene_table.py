@@ -1,49 +1,54 @@
 """The table of genes: the best and the worst predicted, and how many spots express them."""
 
-from collections.abc import Collection
-
 import pandas as pd
 
 from reg2st.evaluation.aggregate import per_gene
-from reg2st.report.labels import in_fixed_order, method_label, method_labels, split_label
+from reg2st.evaluation.limits import limits_by_gene
+from reg2st.evaluation.metrics import PCC, Metric
+from reg2st.report.labels import (
+    LIMIT_LABELS,
+    in_fixed_order,
+    method_label,
+    method_labels,
+    split_label,
+)
 from reg2st.report.provenance import run_folders
-from reg2st.report.writers import Table, number, percent, whole, without_repeats
+from reg2st.report.writers import MISSING, Table, number, percent, whole
+
+LEADING = ("Dataset", "Split", "End")
 
 
 def gene_table(
     scores: pd.DataFrame,
     *,
-    ranked_by: str = "reg2st",
-    variants: Collection[str] = ("full",),
+    reference: str,
     count: int = 10,
     limits: pd.DataFrame | None = None,
+    metric: Metric = PCC,
 ) -> Table:
-    """The genes with the highest and the lowest PCC, mean over sections.
+    """The best and the worst predicted genes, by their mean over sections.
 
     Args:
-        scores: tidy scores, of any datasets and splits.
-        ranked_by: the method (its full variant) whose PCC ranks the genes; the PCC of the
-            others stands beside it.
-        variants: variants that have a column of their own.
+        scores: tidy scores, of any datasets and splits; methods are shown as configured.
+        reference: the method that ranks the genes; the others stand beside it.
         count: genes from each end.
-        limits: columns dataset, gene, limit (its name), mean_pcc: what a predictor could reach,
-            mean over sections; it is noisy gene by gene, so no share is made of it.
+        limits: rows of :func:`reg2st.evaluation.limits.section_limits` of every tested section.
+            They are noisy gene by gene, so no share is made of them.
+        metric: which score.
 
     Returns:
         ``values`` holds every gene and method, with the columns of
         :func:`reg2st.evaluation.aggregate.per_gene`, runs and label;
-        ``shown`` the chosen genes.
+        ``shown`` the chosen genes, none where the reference has no score.
     """
-    chosen = scores[scores["variant"].isin(variants)]
-    values = per_gene(chosen)
+    values = per_gene(scores[scores["variant"] == "full"], metric)
     values["runs"] = run_folders(values)
     values["label"] = method_labels(values)
     labels = list(dict.fromkeys(in_fixed_order(values)["label"]))
+    limits = None if limits is None else limits_by_gene(limits)
 
-    ranking = values[(values["method"] == ranked_by) & (values["variant"] == "full")]
-    ranking = ranking.dropna(subset=["mean_pcc"]).sort_values(
-        "mean_pcc", ascending=False, kind="stable"
-    )
+    ranking = values[values["method"] == reference].dropna(subset=[metric.mean])
+    ranking = ranking.sort_values(metric.mean, ascending=metric.better == "lower", kind="stable")
     parts = []
     for (dataset, split), genes in ranking.groupby(["dataset", "split"], sort=False):
         few = min(count, len(genes) // 2)
@@ -63,17 +68,21 @@ def gene_table(
             if limits is not None:
                 mine = limits[limits["dataset"] == dataset]
                 for name, reachable in mine.groupby("limit", sort=False):
-                    pcc = reachable.set_index("gene")["mean_pcc"].reindex(rows["gene"])
-                    part[f"Limit: {name.replace('_', ' ')}"] = pcc.map(number).to_numpy()
+                    mean = reachable.set_index("gene")[PCC.mean]
+                    part[LIMIT_LABELS[name]] = mean.reindex(rows["gene"]).map(number).to_numpy()
             here = values[(values["dataset"] == dataset) & (values["split"] == split)]
             for label in labels:
-                pcc = here[here["label"] == label].set_index("gene")["mean_pcc"]
-                part[label] = pcc.reindex(rows["gene"]).map(number).to_numpy()
+                mean = here[here["label"] == label].set_index("gene")[metric.mean]
+                part[label] = mean.reindex(rows["gene"]).map(number).to_numpy()
             parts.append(part)
     notes = (
-        f"Ranked by the PCC of {method_label(ranked_by)}, mean over sections where it is defined.",
+        f"Ranked by the {metric.label} of {method_label(reference)}, mean over sections where it "
+        "is defined.",
         "Expressing: spots of all sections with a count above 0. Mean expression: of "
         "log10(1 + 1e4 c / sum c).",
     )
-    shown = without_repeats(pd.concat(parts, ignore_index=True), ["Dataset", "Split", "End"])
-    return Table("per_gene", "Best and worst predicted genes", values, shown, notes)
+    if not parts:
+        parts = [pd.DataFrame(columns=[*LEADING, "Gene"])]
+        notes = (f"{method_label(reference)} has no {metric.label}, so it ranks no genes.",)
+    shown = pd.concat(parts, ignore_index=True).fillna(MISSING)
+    return Table("per_gene", "Best and worst predicted genes", values, shown, LEADING, notes)

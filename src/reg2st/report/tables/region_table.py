@@ -5,24 +5,24 @@ import pandas as pd
 
 from reg2st.report.labels import in_fixed_order, method_labels, split_label
 from reg2st.report.provenance import run_folders
-from reg2st.report.writers import Table, number, whole, without_repeats
+from reg2st.report.writers import Table, number, whole
 
 
-def region_table(agreements: pd.DataFrame) -> Table:
+def region_table(agreement: pd.DataFrame) -> Table:
     """ARI and NMI of clusters of predicted expression with labelled regions, by section.
 
     Args:
-        agreements: columns dataset, split, fold, section, patient, method, variant, preset,
+        agreement: columns dataset, split, fold, section, patient, method, variant, preset,
             seed, ari, nmi, n_labelled, n_regions
-            (:func:`reg2st.evaluation.regions.region_agreement`); the method ``observed`` is the
-            observed expression, clustered alike. Seeds are averaged.
+            (:func:`reg2st.evaluation.regions.section_agreements`); the method ``observed`` is the
+            observed expression, clustered in the same way. Seeds are averaged.
 
     Returns:
         ``values`` has the means over seeds, and runs; for the observed expression that is the
         section's file.
     """
     keys = ["dataset", "split", "fold", "section", "patient", "method", "variant", "preset"]
-    values = agreements.groupby(keys, sort=False, as_index=False).agg(
+    values = agreement.groupby(keys, sort=False, as_index=False).agg(
         ari=("ari", "mean"),
         nmi=("nmi", "mean"),
         n_labelled=("n_labelled", "first"),
@@ -50,5 +50,5 @@ def region_table(agreements: pd.DataFrame) -> Table:
         "information, 0 to 1. k-means on the first 20 principal components, as many clusters as "
         "regions; spots without a label are left out.",
     )
-    shown = without_repeats(shown, ["Dataset", "Split", "Section"])
-    return Table("regions", "Agreement with the pathologist's regions", values, shown, notes)
+    title = "Agreement with the pathologist's regions"
+    return Table("regions", title, values, shown, ("Dataset", "Split", "Section"), notes)

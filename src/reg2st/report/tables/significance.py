@@ -2,21 +2,26 @@
 
 import pandas as pd
 
+from reg2st.evaluation.metrics import PCC, Metric
+from reg2st.evaluation.statistics import compare
 from reg2st.report.labels import method_labels, method_order, split_label
 from reg2st.report.provenance import run_folders
-from reg2st.report.writers import Table, intervals, number, signed, whole, without_repeats
+from reg2st.report.writers import Table, intervals, number, signed, whole
 
 
-def significance(comparisons: pd.DataFrame) -> Table:
+def significance(scores: pd.DataFrame, *, reference: str, metric: Metric = PCC) -> Table:
     """Wilcoxon tests, effect sizes and differences with their intervals.
 
     Args:
-        comparisons: rows of :func:`reg2st.evaluation.statistics.compare`, of any datasets.
+        scores: tidy scores, of any datasets and splits; methods are compared as configured.
+        reference: the method that is tested against every other.
+        metric: by which it is claimed to be better.
 
     Returns:
-        ``values`` has their columns, runs and other_runs (folders of the runs behind each side).
+        ``values`` has the columns of :func:`reg2st.evaluation.statistics.compare`, runs and
+        other_runs (folders of the runs behind each side).
     """
-    values = in_order_of_others(comparisons)
+    values = _in_order(compare(scores[scores["variant"] == "full"], reference, metric=metric))
     values["runs"] = run_folders(values)
     values["other_runs"] = run_folders(values, "other_")
     shown = pd.DataFrame(
@@ -35,17 +40,18 @@ def significance(comparisons: pd.DataFrame) -> Table:
         }
     )
     notes = (
-        "p: one-sided Wilcoxon signed-rank test that the method's median PCC of a section is "
-        "higher, over sections (zero_method pratt), as in the Reg2ST paper. It takes sections of "
-        "one patient as independent, which they are not: trust the interval over patients.",
-        "Difference: of mean PCC, over sections. 95 % over patients: bootstrap of whole patients, "
-        "for three patients or more. Rank-biserial: effect size from -1 to 1.",
+        f"p: one-sided Wilcoxon signed-rank test that the method's median {metric.label} of a "
+        f"section is {metric.better}, over sections (zero_method pratt), as in the Reg2ST paper. "
+        "It takes sections of one patient as independent, which they are not: trust the interval "
+        "over patients.",
+        f"Difference: of mean {metric.label}, over sections. 95 % over patients: bootstrap of "
+        "whole patients, for three patients or more. Rank-biserial: effect size from -1 to 1.",
     )
-    shown = without_repeats(shown, ["Dataset", "Split", "Method"])
-    return Table("significance", "Differences between methods", values, shown, notes)
+    leading = ("Dataset", "Split", "Method")
+    return Table("significance", "Differences between methods", values, shown, leading, notes)
 
 
-def in_order_of_others(comparisons: pd.DataFrame) -> pd.DataFrame:
+def _in_order(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Comparisons with the other methods in the fixed order."""
     order = {name: rank for rank, name in enumerate(method_order(comparisons["other_method"]))}
     ranks = pd.DataFrame(

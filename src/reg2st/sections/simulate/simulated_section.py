@@ -32,10 +32,10 @@ class SectionPaths:
 def simulate_section(settings: dict, section: str, paths: SectionPaths) -> None:
     """Write all files of one section; the same settings give the same bytes.
 
-    Counts follow a zero-inflated negative binomial. The log mean of a gene is its baseline, plus
-    an effect of the region, of cellularity and of eosin (all of which the slide shows), plus an
-    effect of the patient (which it does not). In each patient's first section one spot has no
-    counts, one is not selected, one lies off the slide and one patch reaches over its edge.
+    Counts follow a zero-inflated negative binomial. The log mean of a gene is its baseline plus
+    effects of region, cellularity and eosin, which the slide shows, plus an effect of the
+    patient, which it does not show. In each patient's first section one spot has no counts, one
+    is not selected, one lies off the slide, and one patch extends beyond the slide.
     """
     parsed = parse_simulation(settings)
     patient, number = ord(section[0]) - ord("A"), int(section[1:])
@@ -99,7 +99,7 @@ def _place_spots(
 
 
 def _odd_spots(spots: pd.DataFrame, size_px: int) -> dict[str, str]:
-    """Make four of the spots odd, in place, and say which."""
+    """Change four of the spots in place; returns their names by kind."""
     names = spots.index[[1, 2, 3, 4]]
     odd = dict(
         zip(["without counts", "not selected", "off the slide", "padded"], names, strict=True)

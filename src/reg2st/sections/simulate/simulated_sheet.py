@@ -4,11 +4,20 @@ import pandas as pd
 
 from reg2st.sections.simulate.simulation import parse_simulation
 
+SIMULATED_FILES = {
+    "image": "images/{section}.tif",
+    "counts": "counts/{section}.tsv.gz",
+    "spots": "spots/{section}_selection.tsv",
+    "labels": "labels/{section}_labels.tsv",
+    "truth": "truth/{section}.h5",
+}
+"""Files of a simulated section in its dataset's folder: columns of the sheet, and the truth."""
+
 
 def simulated_sheet(settings: dict) -> pd.DataFrame:
-    """The sample sheet of a simulation, strings like those of a TSV.
+    """The sample sheet of a simulation, as text like a TSV.
 
-    One section of each patient has labels, and the slides know their pixel size.
+    One section of each patient has labels. The slide files hold their pixel size.
 
     Raises:
         UserError: the settings are wrong.
@@ -19,15 +28,14 @@ def simulated_sheet(settings: dict) -> pd.DataFrame:
         patient = chr(ord("A") + patient_index)
         for number in range(1, parsed.sections_per_patient + 1):
             section = f"{patient}{number}"
+            names = {kind: name.format(section=section) for kind, name in SIMULATED_FILES.items()}
             rows.append(
                 {
                     "section": section,
                     "patient": patient,
-                    "image": f"images/{section}.tif",
-                    "counts": f"counts/{section}.tsv.gz",
-                    "spots": f"spots/{section}_selection.tsv",
+                    **{kind: names[kind] for kind in ("image", "counts", "spots")},
                     "um_per_px": "",
-                    "labels": f"labels/{section}_labels.tsv" if number == 1 else "",
+                    "labels": names["labels"] if number == 1 else "",
                 }
             )
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Draw a tissue as a slide stained with haematoxylin and eosin."""
+"""Draw a simulated tissue as a slide stained with haematoxylin and eosin."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ EOSIN = np.array([0.10, 0.68, 0.24])
 
 COARSE = 8
 FINE = 4
-"""Pixels of the slide a pixel of the coarse and the fine maps."""
+"""Slide pixels along the side of a pixel of the coarse and the fine maps."""
 
 TILE_PX = 256
 STRIP_PX = 240
@@ -33,7 +33,7 @@ FAT_WALL_UM = 2.2
 
 @dataclass(frozen=True)
 class Look:
-    """How a region looks; lengths in µm, nuclei per 1,000 µm²."""
+    """Appearance of a region; lengths in µm, nuclei per 1,000 µm²."""
 
     nuclei: float
     nucleus_um: float
@@ -52,7 +52,7 @@ LOOKS = (
     Look(1.0, 2.1, 2.4, 0.90, vesicular=False, eosin=0.50, haze=0.03, fibres=0.2, fat=1),
     Look(14.0, 2.6, 1.1, 1.00, vesicular=False, eosin=0.30, haze=0.08, fibres=0.1, fat=0),
 )
-"""Looks in the order of ``tissue.REGIONS``."""
+"""In the order of ``simulated_tissue.REGIONS``."""
 
 
 def draw_slide(
@@ -64,9 +64,8 @@ def draw_slide(
 ) -> NDArray[np.uint8]:
     """The slide, uint8 ``[size_px, size_px, 3]``.
 
-    Stains absorb light by Beer and Lambert's law. Region, cellularity and eosin of the tissue
-    show in it. ``patient_rng`` decides the shade of the stains, which all sections of a patient
-    share.
+    Stains absorb light by the Beer-Lambert law. The slide shows region, cellularity and eosin of
+    the tissue. ``patient_rng`` sets the shade of the stains, which a patient's sections share.
     """
     coarse = -(-size_px // COARSE)
     at = np.stack(np.meshgrid(*[np.arange(coarse) + 0.5] * 2), axis=-1) * COARSE / size_px
@@ -110,7 +109,7 @@ def _stained(
     stains: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Light through the slide, strip by strip.
+    """Light through the slide, computed strip by strip to bound the memory.
 
     Args:
         nuclei: ``[size_px, size_px]``, density of their haematoxylin times ``DARKEST``.
@@ -148,7 +147,7 @@ def _stained(
 
 
 def write_slide(path: Path, slide: NDArray[np.uint8], um_per_px: float) -> None:
-    """Write a tiled pyramidal TIFF that OpenSlide opens, its pixel size recorded."""
+    """Write a tiled pyramidal TIFF that OpenSlide opens, with its pixel size."""
     with written_whole(path) as temporary, tifffile.TiffWriter(temporary) as tiff:
         level = slide
         reduced = 0
@@ -172,13 +171,13 @@ def write_slide(path: Path, slide: NDArray[np.uint8], um_per_px: float) -> None:
 
 
 def _enlarged(coarse: NDArray[np.floating], size: int) -> NDArray[np.float32]:
-    """A square map ``[size, size]`` of what ``coarse`` shows, smoothly."""
+    """A square map, interpolated to ``[size, size]``."""
     image = Image.fromarray(coarse.astype(np.float32))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _grain(size: int, sigma: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Smooth noise ``[size, size]`` of zero mean and unit variance; it repeats at its edges."""
+    """Smooth periodic noise ``[size, size]`` of zero mean and unit variance."""
     noise = gaussian_filter(rng.standard_normal((size, size), dtype=np.float32), sigma, mode="wrap")
     return (noise - noise.mean()) / noise.std()
 
@@ -186,7 +185,7 @@ def _grain(size: int, sigma: float, rng: np.random.Generator) -> NDArray[np.floa
 def _fibres(
     at: NDArray[np.float64], fine: int, width_um: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Wavy fibres: their direction (radians) at places ``at``, and their texture.
+    """Wavy fibres: their direction (radians) at positions ``at``, and their texture.
 
     The texture is a map ``[fine, fine]`` of about unit variance.
     """
@@ -207,9 +206,9 @@ def _fibres(
 def _fat_cells(
     fat: NDArray[np.float32], um_per_px: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Where fat has been washed out of its cells, 0 to 1, given the share of fat tissue.
+    """Empty lumen of fat cells, 0 to 1, from the share of fat tissue; both maps are ``FINE``.
 
-    Cells are those nearest to scattered seeds; their walls are left. Both maps are ``FINE``.
+    Cells are the Voronoi cells of scattered seeds, separated by walls.
     """
     spacing = FAT_CELL_UM / um_per_px / FINE
     wall = FAT_WALL_UM / um_per_px / FINE
@@ -232,7 +231,7 @@ def _draw_nuclei(
     angle: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> None:
-    """Draw nuclei at random places, ``density`` of them a pixel of the slide."""
+    """Draw nuclei at random positions; ``density`` is their number a slide pixel."""
     number = rng.poisson(density * COARSE**2)
     rows, columns = np.repeat(np.argwhere(number), number[number > 0], axis=0).T
     total = len(rows)

@@ -1,1 +1,1 @@
-"""How raw files get here: downloads held to their checksums, and members of archives."""
+"""Raw files: downloads with checksums, and members of archives."""

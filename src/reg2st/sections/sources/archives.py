@@ -1,4 +1,9 @@
-"""Take wanted files out of zip and tar archives, whatever else these hold."""
+"""Extract chosen members of zip and tar archives, and survive hostile archives.
+
+``shutil.unpack_archive`` and pooch's processors write every member under the name that the archive
+gives it, with no limit to its size. Here the caller names the targets, and each guard below says
+what it is for.
+"""
 
 import gzip
 import logging
@@ -9,22 +14,29 @@ import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import pyzipper
+from tqdm import tqdm
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
+from reg2st.base.names import closest
 
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 8 * 2**30
-CHUNK_BYTES = 1 << 20
+"""Stops compression bombs from filling the disk."""
+
 MAX_HEADER_BYTES = 16 << 20
+"""tarfile reads a header whole; one that claims more would fill the memory."""
+
 MAX_MEMBERS = 100_000
+"""tarfile keeps an object a member; endless members would fill the memory."""
+
+CHUNK_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK"
 DAMAGE = (
@@ -40,13 +52,17 @@ DAMAGE = (
     RecursionError,
     ValueError,
 )
+"""What the libraries raise on damaged archives."""
+
 BY_HAND = "unpack it by hand and name the folder in the dataset's `root`"
 
 Deliver = Callable[[IO[bytes]], None]
 
+_size = partial(tqdm.format_sizeof, suffix="B")
+
 
 class _Zip:
-    """A zip archive; its encrypted members open by one of ``passwords``."""
+    """A zip archive; one of ``passwords`` opens its encrypted members."""
 
     def __init__(self, path: Path, passwords: Collection[str], stack: ExitStack) -> None:
         self._path = path
@@ -67,9 +83,10 @@ class _Zip:
     def read(self, name: str, deliver: Deliver) -> None:
         info = self.members[name]
         encrypted = info.flag_bits & 1
+        # bzip2 and LZMA unpack a chunk of input at once, so a bomb would fill the memory.
         if info.compress_type not in (pyzipper.ZIP_STORED, pyzipper.ZIP_DEFLATED):
             raise UserError(
-                f"{_shown(name)} in {self._path} is packed by a method other than deflate; "
+                f"{_shown(name)} in {self._path} is compressed by a method other than deflate; "
                 f"{BY_HAND}."
             )
         if encrypted and not self._passwords:
@@ -82,9 +99,9 @@ class _Zip:
             try:
                 with self._file.open(info, pwd=password.encode() or None) as source:
                     return deliver(source)
-            except DAMAGE as error:  # or a wrong password that passed the short check
+            except DAMAGE as error:  # or a wrong password: ZipCrypto lets 1 in 256 pass
                 damage = error
-            except RuntimeError:  # how zip libraries report a wrong password
+            except RuntimeError:  # a wrong password
                 continue
         if damage is not None:
             raise damage
@@ -96,7 +113,7 @@ class _Zip:
 
 
 class _Bounded:
-    """The stream of a tar archive that reads neither too far nor too much at once."""
+    """The stream of a tar archive, with limits to the size of a read and to the bytes unpacked."""
 
     def __init__(self, stream: IO[bytes], path: Path, last: int | None) -> None:
         self._stream = stream
@@ -110,7 +127,7 @@ class _Bounded:
 
     def read(self, size: int) -> bytes:
         if size > MAX_HEADER_BYTES:
-            raise UserError(f"{self._path} holds a header of {_size(size)} and is not trusted.")
+            raise UserError(f"{self._path} holds a header of {_size(size)}, which is too large.")
         data = self._stream.read(size)
         self._check(self.tell())
         return data
@@ -134,11 +151,11 @@ class _Tar:
             if not member.isdir():
                 self.members[member.name] = member
         raw.seek(self._file.offset)
-        if raw.read(tarfile.BLOCKSIZE).strip(tarfile.NUL):
+        if raw.read(tarfile.BLOCKSIZE).strip(tarfile.NUL):  # tarfile ends quietly at a bad header
             raise tarfile.ReadError("unreadable header")
         if compressed:
             while raw.read(CHUNK_BYTES):
-                pass  # gzip compares its checksum at the very end
+                pass  # gzip checks its checksum only at the end of the stream
 
     def is_regular(self, name: str) -> bool:
         return self.members[name].isfile()
@@ -154,14 +171,6 @@ class _Tar:
             deliver(source)
 
 
-def _size(count: int) -> str:
-    for unit in ("bytes", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.4g} {unit}"
-        count /= 1024
-    return f"{count:.4g} GiB"
-
-
 @contextmanager
 def _opened(path: Path, passwords: Collection[str], max_bytes: int) -> Iterator[_Zip | _Tar]:
     with open(path, "rb") as handle:
@@ -174,14 +183,14 @@ def _opened(path: Path, passwords: Collection[str], max_bytes: int) -> Iterator[
 
 
 def _shown(member: str) -> str:
-    """A name out of an archive, safe to print."""
+    """The name of a member, safe to print: it may hold commands to the terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in member
     )
 
 
 def _match(name: str, members: Collection[str], archive: Path) -> str:
-    """The member that a name of the sample sheet means; the likest spelling goes first."""
+    """The member meant by a name of the sample sheet: as written, else with or without .gz."""
     twin = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
     for spelling in (name, twin):
         wanted = PurePosixPath(spelling).parts
@@ -197,10 +206,9 @@ def _match(name: str, members: Collection[str], archive: Path) -> str:
             return found[0]
     if not members:
         raise UserError(f"{archive} holds no file; check that it is the archive of {name}.")
-    by_basename = {PurePosixPath(member).name: member for member in members}
-    nearest = get_close_matches(PurePosixPath(name).name, by_basename, n=1, cutoff=0)[0]
+    basenames = (PurePosixPath(_shown(member)).name for member in members)
     raise UserError(
-        f"{archive} holds no member {name}; the nearest is {_shown(by_basename[nearest])}: correct "
+        f"{archive} holds no member {name}{closest(PurePosixPath(name).name, basenames)}; correct "
         "the sample sheet or the archive's `holds` in the config."
     )
 
@@ -215,10 +223,10 @@ def _copy(source: IO[bytes], sink: IO[bytes], max_bytes: int, what: str) -> None
 
 
 def _deliver(source: IO[bytes], named_gz: bool, target: Path, max_bytes: int, what: str) -> None:
-    """Write a member as gzip data if the target's suffix says so, else plain."""
+    """Write a member, as gzip data if the target's name ends in .gz, else plain."""
     packed = source.peek(2)[:2] == GZIP_MAGIC
     if named_gz and not packed:
-        raise gzip.BadGzipFile("a member named .gz is no gzip data")
+        raise gzip.BadGzipFile("a member named .gz is not gzip data")
     with written_whole(target) as temporary, open(temporary, "w+b") as sink:
         if target.suffix != ".gz":
             _copy(gzip.GzipFile(fileobj=source) if packed else source, sink, max_bytes, what)
@@ -238,22 +246,22 @@ def extract_members(
     passwords: Collection[str] = (),
     max_bytes: int = MAX_BYTES,
 ) -> None:
-    """Write wanted members of a zip, tar or tar.gz archive to files of the caller's choice.
+    """Write chosen members of a zip, tar or tar.gz archive to files of the caller's choice.
 
-    A member is meant by its whole path or by the end of it (its base name, say), with or
-    without ``.gz``. Nothing else of the archive is written, and no name in it is ever used as
-    a path on the disk. A target that ends in ``.gz`` gets gzip data, any other plain data,
-    whichever the member is. Members are streamed: memory does not grow with their size.
+    A member is named by its path or by the end of its path (such as its base name), with or
+    without ``.gz``. No other member is written, and no name in the archive is used as a path on
+    the disk. A target that ends in ``.gz`` gets gzip data, any other plain data, whatever the
+    member is. Members are streamed, so memory does not grow with their size.
 
     Args:
-        wanted: target file by name, as the sample sheet gives it.
+        wanted: target file by name, as given in the sample sheet.
         passwords: tried one after another on each encrypted member (AES or ZipCrypto).
-        max_bytes: the most that one member, or a whole tar.gz up to its end, may unpack to.
+        max_bytes: the most that one member, or a whole tar.gz, may unpack to.
 
     Raises:
-        UserError: a member is missing, ambiguous, a link or device, too large or closed to
-            every password; the archive is damaged; or the target cannot be written. The target
-            is then left as it was.
+        UserError: a member is missing, ambiguous, a link or device, too large or encrypted with
+            another password; the archive is damaged; or the target cannot be written. The target
+            is then unchanged.
     """
     archive = Path(archive)
     if not archive.is_file():
@@ -263,8 +271,8 @@ def extract_members(
             found = [(_match(name, file.members, archive), name) for name in wanted]
             for member, name in sorted(found, key=lambda pair: file.position(pair[0])):
                 what = f"{_shown(member)} in {archive}"
-                if not file.is_regular(member):
-                    raise UserError(f"{what} is a link or a device, no file; {BY_HAND}.")
+                if not file.is_regular(member):  # a link could point anywhere on this machine
+                    raise UserError(f"{what} is a link or a device, not a file; {BY_HAND}.")
                 if file.size(member) > max_bytes:
                     raise UserError(
                         f"{what} unpacks to {_size(file.size(member))}, more than "
@@ -278,15 +286,15 @@ def extract_members(
                     what=what,
                 )
                 file.read(member, deliver)
-                logger.info("Took %s to %s.", what, wanted[name])
+                logger.info("Extracted %s to %s.", what, wanted[name])
     except DAMAGE as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise UserError(
-            f"{archive} is damaged or no zip, tar or tar.gz archive ({reason}); delete it and run "
-            "again to download it anew."
+            f"{archive} is damaged or not a zip, tar or tar.gz archive ({reason}); delete it and "
+            "run again to download it again."
         ) from error
     except OSError as error:
         raise UserError(
-            f"Taking members out of {archive} failed ({error}); free space or correct the "
+            f"Extracting members of {archive} failed ({error}); free space or correct the "
             "permissions, then run again."
         ) from error

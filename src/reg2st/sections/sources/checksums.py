@@ -1,4 +1,7 @@
-"""A lock file of the checksums first seen, for files whose publisher names none."""
+"""A lock file of the checksums first seen, for files whose publisher gives none.
+
+Not pooch's registry file: it records neither the size nor the date, and jobs cannot share it.
+"""
 
 import csv
 import os
@@ -13,7 +16,7 @@ from reg2st.base.locking import alone
 
 @dataclass(frozen=True)
 class Checksum:
-    """One row of a lock file; ``first_seen`` is a date in UTC."""
+    """One row of a lock file; ``first_seen`` is a date in UTC, ``bytes`` the size."""
 
     file: str
     sha256: str
@@ -26,21 +29,21 @@ COLUMNS = [field.name for field in fields(Checksum)]
 
 
 def read_lock(lock: str | os.PathLike) -> dict[str, Checksum]:
-    """The checksums of a lock file (TSV) by file; none if it does not exist.
+    """The checksums of a lock file (TSV) by file; empty if it does not exist.
 
     Raises:
-        UserError: it is no lock file, or one of its lines is incomplete.
+        UserError: it is not a lock file, or one of its lines is incomplete.
     """
     lock = Path(lock)
     if not lock.exists():
         return {}
-    mend = "restore it, or delete it to record the checksums anew"
+    remedy = "restore it, or delete it to record the checksums again"
     with open(lock, newline="", encoding="utf-8") as handle:
         reader = csv.DictReader(handle, delimiter="\t")
         if reader.fieldnames != COLUMNS:
             raise UserError(
-                f"{lock} is no lock file of checksums: its first line must name the columns "
-                f"{', '.join(COLUMNS)}; {mend}."
+                f"{lock} is not a lock file of checksums: its first line must name the columns "
+                f"{', '.join(COLUMNS)}; {remedy}."
             )
         recorded = {}
         for row in reader:
@@ -48,16 +51,16 @@ def read_lock(lock: str | os.PathLike) -> dict[str, Checksum]:
                 checksum = Checksum(**{**row, "bytes": int(row["bytes"])})
             except (TypeError, ValueError) as error:
                 raise UserError(
-                    f"{lock}, line {reader.line_num}: the line is incomplete; {mend}."
+                    f"{lock}, line {reader.line_num}: the line is incomplete; {remedy}."
                 ) from error
             recorded[checksum.file] = checksum
     return recorded
 
 
 def name_in_lock(target: str | os.PathLike, lock: str | os.PathLike) -> str:
-    """The target's path below the innermost folder that holds both target and lock file.
+    """The target's path relative to the innermost folder that holds both target and lock file.
 
-    So a lock file stays valid when its project is moved or cloned.
+    A lock file thus stays valid when its project is moved or cloned.
     """
     target, lock = Path(target).absolute(), Path(lock).absolute()
     return target.relative_to(os.path.commonpath([target, lock])).as_posix()
@@ -66,9 +69,9 @@ def name_in_lock(target: str | os.PathLike, lock: str | os.PathLike) -> str:
 def record_or_compare(
     lock: str | os.PathLike, file: str, sha256: str, size: int, url: str
 ) -> Checksum:
-    """The checksum that a lock file holds for ``file``, recorded now if it is the first.
+    """The checksum that a lock file holds for ``file``; the given one is recorded if none does.
 
-    Jobs that run at once may share a lock file.
+    Jobs that run at the same time may share a lock file.
     """
     lock = Path(lock)
     lock.parent.mkdir(parents=True, exist_ok=True)

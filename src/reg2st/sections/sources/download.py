@@ -1,21 +1,16 @@
-"""Download one file over HTTP, whole and held to its checksum."""
+"""Download one file over HTTP, whole, and check it against its checksum."""
 
 import logging
 import os
-import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
 import requests
 from pooch import HTTPDownloader, Pooch
-from tqdm import tqdm
 
 from reg2st.base import files
 from reg2st.base.errors import UserError
-from reg2st.base.locking import alone
+from reg2st.base.progress import Progress
 from reg2st.sections.sources.checksums import name_in_lock, read_lock, record_or_compare
 
 logger = logging.getLogger(__name__)
@@ -28,33 +23,23 @@ HOPELESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
 )
-ELSEWISE = "or download the file by hand and name its folder in the dataset's `root`"
+OTHERWISE = "or download the file by hand and name its folder in the dataset's `root`"
 
 
-class _Progress(tqdm):
-    """A bar on a terminal; in a log file, a line now and then."""
-
-    def __init__(self, name: str) -> None:
-        on_terminal = sys.stderr.isatty()
-        super().__init__(
-            desc=name,
-            unit="B",
-            unit_scale=True,
-            mininterval=0.1 if on_terminal else 10,
-            ascii=None if on_terminal else True,
-        )
+class _BytesReceived(Progress):
+    """Progress as pooch uses it."""
 
     def __bool__(self) -> bool:
-        """Pooch asks whether there is a bar, not whether its total is known yet."""
+        """True: pooch asks whether there is a bar; tqdm would answer whether its total is known."""
         return True
 
     def reset(self, total: float | None = None) -> None:
-        """Pooch counts the whole file anew at the end; its clock goes on."""
+        """Keep the clock: pooch counts the whole file again at the end."""
         self.n = 0
 
 
 class _Downloader(HTTPDownloader):
-    """Pooch's downloader; what another attempt cannot mend ends at once in a ``UserError``."""
+    """Pooch's downloader; errors that another attempt cannot solve become a ``UserError``."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -65,12 +50,12 @@ class _Downloader(HTTPDownloader):
         )
 
     def _keep_gzip(self, response: requests.Response, **_) -> None:
-        """A file that is gzip data stays so where a server declares it as a mere encoding."""
+        """Keep a gzip file compressed where the server declares gzip as a content encoding."""
         if self.name.endswith(".gz"):
             response.raw.headers.pop("Content-Encoding", None)
 
     def __call__(self, url, output_file, pooch, check_only=False):
-        self.progressbar = _Progress(self.name)
+        self.progressbar = _BytesReceived(self.name, unit="B", unit_scale=True)
         try:
             return super().__call__(url, output_file, pooch, check_only)
         except HOPELESS as error:
@@ -81,7 +66,7 @@ class _Downloader(HTTPDownloader):
                 raise
             raise UserError(
                 f"{url} cannot be downloaded: the server answered {_named(status)}; correct the "
-                f"address, {ELSEWISE}."
+                f"address, {OTHERWISE}."
             ) from error
         finally:
             self.progressbar.close()
@@ -104,29 +89,16 @@ def _cause(error: requests.RequestException) -> str:
     return "the connection was cut before the end of the file"
 
 
-@contextmanager
-def _partial_folder(target: Path) -> Iterator[Path]:
-    """A folder of one download beside its target; what a killed download left there goes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = target.with_name(f".{target.name}.part")
-    with alone(target.with_name(f".{target.name}.lock")):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _fetch(url: str, folder: Path, name: str, retries: int) -> Path:
-    source = Pooch(folder, "", registry={name: None}, urls={name: url}, retry_if_failed=retries)
+def _fetch(url: str, file: Path, retries: int) -> None:
+    name = file.name
+    source = Pooch(file.parent, "", {name: None}, {name: url}, retry_if_failed=retries)
     try:
-        return Path(source.fetch(name, downloader=_Downloader(name)))
+        source.fetch(name, downloader=_Downloader(name))
     except requests.RequestException as error:
         attempts = "1 attempt" if retries == 0 else f"{retries + 1} attempts"
         raise UserError(
             f"{url} could not be downloaded in {attempts}: {_cause(error)}; check the network and "
-            f"run again, {ELSEWISE}."
+            f"run again, {OTHERWISE}."
         ) from error
 
 
@@ -136,15 +108,15 @@ def _refuse_non_file(file: Path, url: str) -> None:
     if not start or start.startswith((b"<!doctype html", b"<html")):
         what = "a web page" if start else "nothing"
         raise UserError(
-            f"{url} answered with {what} instead of {file.name}; correct the address, {ELSEWISE}."
+            f"{url} answered with {what} instead of {file.name}; correct the address, {OTHERWISE}."
         )
 
 
-def _hold_to(expected: str, seen: str, target: Path, origin: str, mend: str) -> None:
+def _check(expected: str, seen: str, target: Path, origin: str, remedy: str) -> None:
     if seen != expected.lower():
         raise UserError(
-            f"{target} was not kept: its SHA-256 should be {expected} ({origin}) but the server "
-            f"sent {seen}; run again in case the download was disturbed, and {mend}."
+            f"{target} was not kept: its SHA-256 should be {expected} ({origin}), but the server "
+            f"sent {seen}; run again in case the download was corrupted, and {remedy}."
         )
 
 
@@ -155,35 +127,41 @@ def download(
     lock: str | os.PathLike | None = None,
     retries: int = 5,
 ) -> None:
-    """Download ``url`` to ``target``, which holds the whole file or is left as it was.
+    """Download ``url`` to ``target``; unless the whole file arrives, ``target`` is unchanged.
 
-    Redirects are followed. Connections that fail or are cut and servers that answer 5xx are
-    tried again from the start, ``retries`` times, after waits of 1, 2, 3, ... seconds.
+    Redirects are followed. After a failed or cut connection or a 5xx answer the download starts
+    again, up to ``retries`` times, after waits of 1, 2, 3, ... seconds.
 
     Args:
         sha256: the published checksum in hexadecimal.
-        lock: where none was published, the lock file (TSV) that records the first checksum
-            seen of each file and holds later downloads to it; see ``sources.checksums``.
+        lock: where none is published, the lock file (TSV) that records the first checksum seen
+            of each file, which later downloads must match; see ``sources.checksums``.
 
     Raises:
-        UserError: no such file there, no connection, another checksum, a web page in its
-            place, or no room on the disk.
+        UserError: the file does not exist, the server cannot be reached, the checksum differs,
+            a web page arrives instead, or the disk is full.
     """
     target = Path(target)
     if sha256 is None and lock is not None:
         read_lock(lock)
     try:
-        with _partial_folder(target) as folder:
-            file = _fetch(url, folder, target.name, retries)
+        with files.written_whole(target) as file:
+            _fetch(url, file, retries)
             _refuse_non_file(file, url)
             seen = files.sha256(file)
             if sha256 is not None:
-                _hold_to(sha256, seen, target, "as published", "correct the checksum if it is old")
+                _check(
+                    sha256,
+                    seen,
+                    target,
+                    "as published",
+                    "correct the checksum if it is old",
+                )
             elif lock is not None:
                 known = record_or_compare(
                     lock, name_in_lock(target, lock), seen, file.stat().st_size, url
                 )
-                _hold_to(
+                _check(
                     known.sha256,
                     seen,
                     target,
@@ -191,8 +169,6 @@ def download(
                     f"if the publisher has replaced the file, delete its line from {lock}",
                 )
             logger.info("The SHA-256 of %s is %s.", target, seen)
-            with files.written_whole(target) as temporary:
-                os.replace(file, temporary)
     except OSError as error:
         raise UserError(
             f"{target} cannot be written: {error.strerror or error}; free space or correct the "

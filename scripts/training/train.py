@@ -1,0 +1,20 @@
+"""Train a model on the training sections of a fold."""
+
+from reg2st.base.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from contextlib import nullcontext
+    from pathlib import Path
+
+    from reg2st.base.devices import claim_device
+    from reg2st.study.specification import load
+    from reg2st.training.train import train_run
+
+    with claim_device() if snakemake.resources.get("gpu") else nullcontext("cpu") as device:
+        (run,) = load(snakemake.params.runs, snakemake.input)
+        train_run(
+            run,
+            Path(snakemake.output.model).parent,
+            device=device,
+            checkpoint_seconds=snakemake.config["training"]["checkpoint_seconds"],
+        )

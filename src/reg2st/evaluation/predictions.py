@@ -1,0 +1,112 @@
+"""Read cross-validated predictions: of a method in a split, or of one section of it."""
+
+import os
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import read_elem
+from numpy.typing import NDArray
+
+from reg2st.base.errors import UserError
+
+
+@dataclass(frozen=True)
+class SectionPredictions:
+    """What a method predicts of a section, n spots, G genes of the panel of the section's fold.
+
+    Attributes:
+        fold: the fold that tested the section.
+        barcodes: str ``[n]``.
+        genes: those that the fold's model predicts; none where the method has no prediction.
+        expression: float32 ``[n, G]``, in units of the target.
+        spread: predictive standard deviation, float32 ``[n, G]``; None if the method gives none.
+    """
+
+    fold: str
+    barcodes: NDArray[np.str_]
+    genes: list[str]
+    expression: NDArray[np.float32]
+    spread: NDArray[np.float32] | None
+
+    def of_spots(self, barcodes: NDArray[np.str_]) -> NDArray[np.float32]:
+        """The expression of some spots, float32 ``[spots, G]``, in their order.
+
+        Raises:
+            UserError: a spot has no prediction.
+        """
+        places = pd.Index(self.barcodes).get_indexer(barcodes)
+        if (places < 0).any():
+            raise UserError(
+                f"There is no prediction of spot {barcodes[places < 0][0]}; predict its section "
+                "again."
+            )
+        return self.expression[places]
+
+
+def section_predictions(path: str | os.PathLike, section: str) -> SectionPredictions:
+    """Read the rows of one section from a file of predictions.
+
+    Args:
+        path: what :func:`reg2st.training.predict.predict_folds` wrote.
+        section: its name.
+
+    Raises:
+        UserError: the file holds no prediction of the section.
+    """
+    with h5py.File(path) as file:
+        spots = read_elem(file["obs"])
+        rows = np.flatnonzero(spots["section"] == section)
+        if not len(rows):
+            raise UserError(f"{path} has no prediction of section {section}; predict it again.")
+        expression = _rows(file["X"], rows)
+        known = ~np.isnan(expression).all(axis=0)
+        spread = file.get("layers/spread")
+        return SectionPredictions(
+            fold=str(spots["fold"].iloc[rows[0]]),
+            barcodes=spots["barcode"].iloc[rows].to_numpy(dtype=str),
+            genes=_genes(file)[known].tolist(),
+            expression=expression[:, known],
+            spread=None if spread is None else _rows(spread, rows)[:, known],
+        )
+
+
+def run_of(path: str | os.PathLike) -> dict[str, str | int]:
+    """What the runs behind a file of predictions share: dataset, split, method, ..., seed."""
+    with h5py.File(path) as file:
+        run = {name: str(value) for name, value in read_elem(file["uns/run"]).items()}
+    return {**run, "seed": int(run["seed"])}
+
+
+def read_expected_pcc(path: str | os.PathLike) -> pd.DataFrame:
+    """The PCC that models expect of each gene in the sections that they are tested on.
+
+    Returns:
+        One row a tested section and gene of its fold's panel: section, gene, expected.
+
+    Raises:
+        UserError: the file has no expected PCC.
+    """
+    with h5py.File(path) as file:
+        if "varm/expected_pcc" not in file:
+            raise UserError(f"{path} holds no expected PCC; delete it and predict again.")
+        expected = read_elem(file["varm/expected_pcc"])
+        tested = read_elem(file["obs"])[["section", "fold"]].drop_duplicates().astype(str)
+    by_fold = (
+        expected.rename_axis("gene")
+        .reset_index()
+        .melt(id_vars="gene", var_name="fold", value_name="expected")
+    )
+    rows = tested.merge(by_fold.dropna(subset=["expected"]), on="fold")
+    return rows[["section", "gene", "expected"]]
+
+
+def _genes(file: h5py.File) -> NDArray[np.str_]:
+    return read_elem(file["var"]).index.to_numpy(dtype=str)
+
+
+def _rows(values: h5py.Dataset, rows: NDArray[np.int_]) -> NDArray[np.float32]:
+    """Some rows of a matrix; those of a section lie together."""
+    first, last = rows[0], rows[-1]
+    return values[first : last + 1][rows - first]

@@ -1,0 +1,55 @@
+"""What captions and the report's front page say of a study."""
+
+from typing import Any
+
+from reg2st.report.contents import FIGURES, TABLES
+from reg2st.report.labels import split_label
+from reg2st.report.products import Product
+from reg2st.study.dataset_config import FrozenPanel
+from reg2st.study.study import Study
+
+
+def about(study: Study) -> dict[str, Any]:
+    """Facts of a study and texts of its tables and figures, as plain values.
+
+    The Snakefile keeps them in ``config["about"]``, where the templates of captions find them. So
+    they are no ``params``, and a caption that changes makes no figure again.
+    """
+    runs = study.runs
+    return {
+        "study": study.config.name,
+        "results": study.layout.results,
+        "encoders": sorted(
+            {f"{each.encoder} ({each.view})" for run in runs for each in run.features}
+        ),
+        "panels": {
+            name: dataset.config.panel.file
+            if isinstance(dataset.config.panel, FrozenPanel)
+            else "the published recipe, on the training sections of each fold"
+            for name, dataset in study.datasets.items()
+        },
+        "presets": sorted({f"{run.method}: {run.preset}" for run in runs}),
+        "seeds": list(study.config.seeds),
+        "splits": {split: split_label(split) for split in study.config.splits},
+        "tested": {
+            name: {split: _tested(study, name, split) for split in study.config.splits}
+            for name in study.datasets
+        },
+        "tables": {name: _texts(table) for name, table in TABLES.items()},
+        "figures": {name: _texts(figure) for name, figure in FIGURES.items()},
+    }
+
+
+def _tested(study: Study, dataset: str, split: str) -> str:
+    """How many sections and patients a split tests, in words."""
+    sections = study.tested(dataset, [split])
+    patients = study.datasets[dataset].sheet.loc[sections, "patient"].nunique()
+    return f"{len(sections)} sections of {patients} patients"
+
+
+def _texts(product: Product) -> dict[str, Any]:
+    return {
+        "shows": product.shows,
+        "not_done": product.not_done,
+        "of_scores": product.of_scores,
+    }

@@ -1,0 +1,144 @@
+"""The datasets of a study: their sample sheets, limited to the sections in use."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from reg2st.base.errors import UserError
+from reg2st.base.names import closest
+from reg2st.base.validation import Mistake, Place, refusal
+from reg2st.sections.simulate import simulated_sheet
+from reg2st.study.config import StudyConfig
+from reg2st.study.dataset_config import (
+    ArchivesSource,
+    DatasetConfig,
+    FrozenPanel,
+    SimulationSource,
+    UrlSource,
+)
+from reg2st.study.folds import Split, assign_folds
+from reg2st.study.sheets import FILE_COLUMNS, check_sheet, read_sheet
+
+MISSING_FILES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of a study: its sheet (indexed by section) and its configuration."""
+
+    name: str
+    sheet: pd.DataFrame
+    config: DatasetConfig
+
+    @property
+    def kind(self) -> Literal["local", "url", "archives", "simulation"]:
+        """Where its files come from."""
+        if self.config.root is not None:
+            return "local"
+        kinds = {UrlSource: "url", ArchivesSource: "archives", SimulationSource: "simulation"}
+        return kinds[type(self.config.source)]
+
+    def held_out(self, split: Split) -> dict[str, Any]:
+        """The configuration of a split's folds, as arguments of ``assign_folds``."""
+        return {
+            "exclude": self.config.exclude.get(split, ()),
+            "only": self.config.folds.get(split),
+        }
+
+
+def read_datasets(config: StudyConfig) -> dict[str, Dataset]:
+    """The datasets of a configuration, limited to the selected sections.
+
+    Raises:
+        UserError: a sheet is wrong, a section or fold is unknown, or a file is missing; lists
+            every mistake of every dataset.
+    """
+    datasets: dict[str, Dataset] = {}
+    mistakes: list[Mistake] = []
+    for name, settings in config.datasets.items():
+        place = ("datasets", name)
+        try:
+            sheet = _sheet(name, settings)
+        except UserError as error:
+            mistakes.append(Mistake((*place, "sheet"), str(error)))
+            continue
+        used = sheet if settings.sections is None else sheet[sheet.index.isin(settings.sections)]
+        datasets[name] = dataset = Dataset(name, used, settings)
+        found = [*_unknown_sections(dataset, sheet), *_missing_files(dataset)]
+        found = found or list(_impossible_folds(dataset, config.splits))
+        mistakes += [Mistake((*place, *inner), sentence) for inner, sentence in found]
+    if mistakes:
+        raise refusal("Config", mistakes)
+    return datasets
+
+
+def _sheet(name: str, settings: DatasetConfig) -> pd.DataFrame:
+    if settings.sheet is not None:
+        return read_sheet(settings.sheet)
+    assert isinstance(settings.source, SimulationSource), "validated by DatasetConfig"
+    return check_sheet(simulated_sheet(settings.source.simulation.model_dump()), name)
+
+
+def _unknown_sections(dataset: Dataset, sheet: pd.DataFrame) -> Iterator[Mistake]:
+    """Sections that the configuration names but the sheet does not list."""
+    config = dataset.config
+    named: dict[Place, Iterable[str]] = {("sections",): config.sections or ()}
+    named |= {("exclude", split): sections for split, sections in config.exclude.items()}
+    for place, sections in named.items():
+        for section in sections:
+            if section in sheet.index:
+                continue
+            quoted = [known for known in sheet.index if known.lstrip("0") == section]
+            known = closest(section, sheet.index)
+            if quoted:
+                known = f" (did you mean '{quoted[0]}'? Then write it in quotes)"
+            yield Mistake(place, f"the sample sheet has no section '{section}'{known}.")
+
+
+def _missing_files(dataset: Dataset) -> Iterator[Mistake]:
+    config, sheet = dataset.config, dataset.sheet
+    if isinstance(config.panel, FrozenPanel) and not Path(config.panel.file).is_file():
+        yield Mistake(("panel", "file"), f"{config.panel.file} does not exist; correct the path.")
+    if config.root is not None:
+        yield from _missing_below(Path(config.root), sheet)
+    elif isinstance(config.source, ArchivesSource):
+        held = {column for each in config.source.archives.values() for column in each.holds}
+        for column in FILE_COLUMNS:
+            if column not in held and sheet[column].any():
+                sentence = (
+                    f"no archive holds the column '{column}' of the sheet; add it to `holds`."
+                )
+                yield Mistake(("source", "archives"), sentence)
+
+
+def _missing_below(root: Path, sheet: pd.DataFrame) -> Iterator[Mistake]:
+    if not root.is_dir():
+        yield Mistake(("root",), f"the folder {root} does not exist; correct the path.")
+        return
+    files = [
+        (section, column, root / file)
+        for column in FILE_COLUMNS
+        for section, file in sheet[column].items()
+        if file
+    ]
+    missing = [each for each in files if not each[-1].is_file()]
+    for section, column, file in missing[:MISSING_FILES_SHOWN]:
+        sentence = (
+            f"section {section}: its {column} file {file} does not exist; correct the sample "
+            "sheet, or leave the section out by `sections`."
+        )
+        yield Mistake(("root",), sentence)
+    if missing[MISSING_FILES_SHOWN:]:
+        further = len(missing) - MISSING_FILES_SHOWN
+        yield Mistake(("root",), f"{further} further files of the sample sheet do not exist.")
+
+
+def _impossible_folds(dataset: Dataset, splits: Iterable[Split]) -> Iterator[Mistake]:
+    for split in splits:
+        try:
+            assign_folds(dataset.sheet, split, **dataset.held_out(split))
+        except UserError as error:
+            yield Mistake((), str(error))

@@ -1,0 +1,148 @@
+"""The specification of a run: everything a job needs to train a model or to predict with it.
+
+The study makes it. A rule takes its input files from it and dumps it into ``params``. The script
+validates it. So a rule's inputs and the files that the job opens come from one value.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from reg2st.models.interface import Inputs, Settings
+from reg2st.models.registry import method as model_class
+from reg2st.models.registry import parse_settings
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunKey(_Frozen):
+    """The columns that identify a run in every table."""
+
+    dataset: str
+    split: str
+    method: str
+    variant: str
+    preset: str
+    seed: int
+    fold: str
+
+
+class FeatureSource(_Frozen):
+    """The source of some columns of a spot's features: an encoder on a view.
+
+    Attributes:
+        encoder: its name.
+        view: name of the view in the study.
+        field_px: side of the field of view in px of the slide, if the view sets it.
+        um_per_px: pixel size in µm that the field is resampled to, if the view sets it.
+    """
+
+    encoder: str
+    view: str
+    field_px: float | None = None
+    um_per_px: float | None = None
+
+
+class SectionFiles(_Frozen):
+    """The files of one section; None for files that the method does not read.
+
+    ``features`` are in the order of the run's feature sources.
+    """
+
+    section: Path
+    features: tuple[Path, ...] = ()
+    patches: Path | None = None
+    graph: Path | None = None
+
+    def all(self) -> list[Path]:
+        """Every file, in a fixed order."""
+        return [self.section, *self.features, *filter(None, (self.patches, self.graph))]
+
+
+class RunSpec(_Frozen):
+    """One run with the sections that a job reads: for training, or to predict.
+
+    Attributes:
+        key: identifies the run.
+        settings: all settings of the method.
+        features: sources of the columns of a spot's features.
+        standardise: whether features are standardised within each section.
+        precision: of a network's training.
+        panel: the gene panel.
+        sections: the sections that the job reads.
+        model: the trained model to predict with; None when training.
+    """
+
+    key: RunKey
+    settings: dict[str, Any]
+    features: tuple[FeatureSource, ...]
+    standardise: Literal["none", "section"]
+    precision: Literal["auto", "float32", "bfloat16"]
+    panel: Path
+    sections: tuple[SectionFiles, ...]
+    model: Path | None = None
+
+    def files(self) -> list[str]:
+        """Every file that the job reads, each once."""
+        files = [self.panel, *(file for section in self.sections for file in section.all())]
+        return list(dict.fromkeys(map(str, filter(None, [*files, self.model]))))
+
+    def moved(self, place: Mapping[str, str]) -> "RunSpec":
+        """The same run with other file paths, given by the current path."""
+
+        def moved(path: Path | None) -> Path | None:
+            return None if path is None else Path(place[str(path)])
+
+        sections = tuple(
+            SectionFiles(
+                section=moved(each.section),
+                features=tuple(map(moved, each.features)),
+                patches=moved(each.patches),
+                graph=moved(each.graph),
+            )
+            for each in self.sections
+        )
+        changed = {"panel": moved(self.panel), "sections": sections, "model": moved(self.model)}
+        return self.model_copy(update=changed)
+
+    def parsed_settings(self) -> Settings:
+        """The settings as the method's own class.
+
+        Raises:
+            UserError: they are not settings of the method.
+        """
+        return parse_settings(self.key.method, "published", self.settings)
+
+    def needs(self) -> Inputs:
+        """Which parts of a section the method reads."""
+        return model_class(self.key.method).inputs(self.parsed_settings())
+
+
+def files_of(runs: Iterable[RunSpec]) -> list[str]:
+    """Every file that a job with these runs reads, each once."""
+    return list(dict.fromkeys(file for run in runs for file in run.files()))
+
+
+def dump(runs: Sequence[RunSpec]) -> list[dict[str, Any]]:
+    """Runs as plain values, for a rule's ``params``."""
+    return [run.model_dump(mode="json", exclude_none=True) for run in runs]
+
+
+def load(plain: Iterable[Mapping[str, Any]], files: Iterable[str]) -> list[RunSpec]:
+    """The runs of a job, with their files where Snakemake has them.
+
+    Args:
+        plain: what :func:`dump` gave.
+        files: the job's input, which is :func:`files_of` these runs: a workflow that uses this one
+            as a module may set a prefix before every path.
+
+    Raises:
+        ValidationError: a value is not that of a run.
+    """
+    runs = [RunSpec.model_validate(run) for run in plain]
+    place = dict(zip(files_of(runs), files, strict=True))
+    return [run.moved(place) for run in runs]

@@ -1,0 +1,210 @@
+"""A study: its config, datasets and runs, and the files that each of its jobs reads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from reg2st.features.encoders import Encoder, encoder, path_name
+from reg2st.study.config import StudyConfig, read_config
+from reg2st.study.dataset_config import FrozenPanel
+from reg2st.study.datasets import Dataset, read_datasets
+from reg2st.study.experiments import Experiment, read_experiments
+from reg2st.study.folds import Fold
+from reg2st.study.layout import Layout
+from reg2st.study.runs import Run, expand_runs
+from reg2st.study.specification import RunSpec, SectionFiles
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as the rules, ``estimate`` and ``doctor`` read it.
+
+    Attributes:
+        config: the validated configuration.
+        datasets: its datasets by name, limited to the selected sections.
+        experiments: its experiments by name.
+        runs: every training, in a fixed order.
+    """
+
+    config: StudyConfig
+    datasets: dict[str, Dataset]
+    experiments: dict[str, Experiment]
+    runs: list[Run]
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> "Study":
+        """The study of a configuration as parsed from YAML.
+
+        Raises:
+            UserError: the configuration or a sample sheet is wrong.
+        """
+        config = read_config(raw)
+        datasets = read_datasets(config)
+        experiments = read_experiments(config)
+        runs = expand_runs(config, datasets, experiments.values())
+        return cls(config, datasets, experiments, runs)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return Layout(self.config.name)
+
+    @cached_property
+    def encoders(self) -> dict[str, Encoder]:
+        """The encoders of all runs, by their names in paths."""
+        names = {source.encoder for run in self.runs for source in run.features}
+        return {path_name(name): encoder(name) for name in sorted(names)}
+
+    @cached_property
+    def methods(self) -> list[str]:
+        return list(self.config.methods)
+
+    # Runs
+
+    def select(self, tests: str | None = None, **values: Any) -> list[Run]:
+        """Runs with these values; only those that test the section ``tests``, if given."""
+        return [
+            run
+            for run in self._runs_of.get(values.pop("dataset", None), self.runs)
+            if all(getattr(run, name) == value for name, value in values.items())
+            and (tests is None or tests in run.fold.test)
+        ]
+
+    def shown(self, experiment: str = "", **values: Any) -> list[Run]:
+        """Runs that an experiment compares, or without one the runs of the comparison."""
+        runs = self.select(**values)
+        if experiment:
+            shows = self.experiments[experiment].shows
+            return [run for run in runs if shows(run.method, run.variant, run.split)]
+        return [run for run in runs if not self._is_of_an_experiment(run)]
+
+    def folds_of(self, run: Run) -> list[Run]:
+        """The runs of all folds of the same dataset, split, method, variant and seed."""
+        return self._folds[tuple(run.cross_validation.values())]
+
+    def training(self, dataset: str, split: str, fold: str, **method: str) -> RunSpec:
+        """The specification to train one fold; arguments are a path's wildcards."""
+        run = self._run[dataset, split, method["method"], method["variant"], int(method["seed"])]
+        return self._spec(run[fold], run[fold].fold.train)
+
+    def predictions(self, dataset: str, split: str, **method: str) -> list[RunSpec]:
+        """The specifications to predict each fold; arguments are a path's wildcards."""
+        runs = self._run[dataset, split, method["method"], method["variant"], int(method["seed"])]
+        return [
+            self._spec(
+                run,
+                run.fold.test,
+                model=self.layout.model(
+                    "model.safetensors", fold=run.fold.name, **run.cross_validation
+                ),
+            )
+            for run in runs.values()
+        ]
+
+    # Sections
+
+    def sections_of(self, dataset: str) -> list[str]:
+        """Sections of a dataset that the runs use, in the order of the sheet."""
+        used = {
+            section
+            for fold in self._folds_of_dataset(dataset)
+            for section in (*fold.train, *fold.test)
+        }
+        return [section for section in self.datasets[dataset].sheet.index if section in used]
+
+    def tested(self, dataset: str, splits: Iterable[str] | None = None) -> list[str]:
+        """Sections that the runs of some splits test, in the order of the sheet."""
+        splits = self.config.splits if splits is None else splits
+        tested = {
+            section
+            for run in self.select(dataset=dataset)
+            if run.split in splits
+            for section in run.fold.test
+        }
+        return [section for section in self.datasets[dataset].sheet.index if section in tested]
+
+    def mapped(self, dataset: str) -> list[str]:
+        """Sections to draw maps of: those that the study's first split tests."""
+        return self.tested(dataset, self.config.splits[:1])
+
+    def labelled(self, dataset: str, sections: Iterable[str]) -> list[str]:
+        """The sections that have labels, of those given."""
+        labels = self.datasets[dataset].sheet["labels"]
+        return [section for section in sections if labels[section]]
+
+    def fold(self, dataset: str, split: str, fold: str) -> Fold:
+        return next(
+            run.fold for run in self.select(dataset=dataset, split=split) if run.fold.name == fold
+        )
+
+    def raw_folder(self, dataset: str) -> str:
+        """The folder that a dataset's sheet is relative to."""
+        known = self.datasets[dataset]
+        if known.kind == "local":
+            return known.config.root.rstrip("/")
+        if known.kind == "simulation":
+            return self.layout.simulated_folder(dataset)
+        return self.layout.raw_folder(dataset)
+
+    def raw_file(self, dataset: str, section: str, column: str) -> str | None:
+        """The path of a file of the sample sheet; None if the sheet names none."""
+        name = self.datasets[dataset].sheet.at[section, column]
+        return f"{self.raw_folder(dataset)}/{name}" if name else None
+
+    def panel(self, dataset: str, split: str, fold: str) -> str:
+        """The panel of a fold: one for all folds if it is frozen."""
+        if isinstance(self.datasets[dataset].config.panel, FrozenPanel):
+            return self.layout.frozen_panel(dataset)
+        return self.layout.fold_panel(dataset, split, fold)
+
+    def section_files(self, run: Run, section: str) -> SectionFiles:
+        """The files of a section that a run reads."""
+        layout, needs, dataset = self.layout, run.needs, run.dataset
+        reads_patches = needs.patches or needs.mean_grey
+        return SectionFiles(
+            section=layout.section(dataset, section),
+            features=[
+                layout.features(source.encoder, source.view, dataset, section)
+                for source in run.features
+            ],
+            patches=layout.patches(run.patch_view, dataset, section) if reads_patches else None,
+            graph=layout.graph(needs.graph, dataset, section) if needs.graph else None,
+        )
+
+    # Inside
+
+    @cached_property
+    def _runs_of(self) -> dict[str, list[Run]]:
+        return {name: [run for run in self.runs if run.dataset == name] for name in self.datasets}
+
+    @cached_property
+    def _folds(self) -> dict[tuple, list[Run]]:
+        folds: dict[tuple, list[Run]] = {}
+        for run in self.runs:
+            folds.setdefault(tuple(run.cross_validation.values()), []).append(run)
+        return folds
+
+    @cached_property
+    def _run(self) -> dict[tuple, dict[str, Run]]:
+        return {key: {run.fold.name: run for run in runs} for key, runs in self._folds.items()}
+
+    def _folds_of_dataset(self, dataset: str) -> set[Fold]:
+        return {run.fold for run in self.select(dataset=dataset)}
+
+    def _is_of_an_experiment(self, run: Run) -> bool:
+        return any(
+            run.method == each.method and run.variant in each.variants
+            for each in self.experiments.values()
+        )
+
+    def _spec(self, run: Run, sections: Sequence[str], model: str | None = None) -> RunSpec:
+        return RunSpec(
+            key=run.key,
+            settings=run.settings.model_dump(mode="json"),
+            features=run.features,
+            standardise=run.standardise,
+            precision=self.config.training.precision,
+            panel=self.panel(run.dataset, run.split, run.fold.name),
+            sections=[self.section_files(run, section) for section in sections],
+            model=model,
+        )

@@ -1,0 +1,46 @@
+"""A model's weights on disk: safetensors, never pickle."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from reg2st.base.errors import UserError
+from reg2st.base.files import written_whole
+from reg2st.models.interface import Model, Sizes
+from reg2st.models.registry import method as model_class
+from reg2st.study.specification import RunSpec
+
+
+def build_model(run: RunSpec, sizes: Sizes, device: str) -> Model:
+    """An untrained model of a run; the run's seed initialises its weights."""
+    torch.set_deterministic_debug_mode("warn")
+    torch.manual_seed(run.key.seed)
+    return model_class(run.key.method)(run.parsed_settings(), sizes).to(device)
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Write a model's parameters and buffers as safetensors."""
+    with written_whole(path) as temporary:
+        save_file(
+            {name: value.contiguous() for name, value in model.state_dict().items()}, temporary
+        )
+
+
+def load_model(model: Model, path: Path) -> None:
+    """Load saved weights into a model.
+
+    Raises:
+        UserError: the weights belong to another architecture.
+    """
+    state = load_file(path)
+    model.make_room({name: tuple(value.shape) for name, value in state.items()})
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise UserError(
+                f"{path} holds weights of another architecture: '{name}' is {found.get(name)}, "
+                f"expected {expected.get(name)}; delete the run's folder and train it again."
+            )
+    model.load_state_dict(state)

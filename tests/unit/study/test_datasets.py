@@ -1,0 +1,118 @@
+"""The datasets of a study: which sections are used, and whether all files are there."""
+
+import pytest
+
+from reg2st.base.errors import UserError
+from reg2st.study.config import read_config
+from reg2st.study.datasets import read_datasets
+
+SECTIONS = {"A1": "A", "A2": "A", "B1": "B", "001": "C"}
+COLUMNS = ("section", "patient", "image", "counts", "spots", "labels")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sample sheet, a panel and (empty) files of four sections."""
+    rows = [COLUMNS]
+    for section, patient in SECTIONS.items():
+        files = [f"{section}.{kind}" for kind in COLUMNS[2:]]
+        for file in files:
+            (tmp_path / file).touch()
+        rows.append((section, patient, *files))
+    (tmp_path / "sheet.tsv").write_text("\n".join(map("\t".join, rows)))
+    (tmp_path / "panel.txt").write_text("ACTB\n")
+    return tmp_path
+
+
+@pytest.fixture
+def study(folder):
+    """A study of one or more such datasets, each with changes."""
+
+    def make(**datasets):
+        files = {"sheet": f"{folder}/sheet.tsv", "panel": {"file": f"{folder}/panel.txt"}}
+        local = {**files, "root": str(folder)}
+        made = {name: {**local, **changes} for name, changes in datasets.items()}
+        return read_config({"name": "study", "datasets": made})
+
+    return make
+
+
+SIMULATION = {"simulation": {"patients": 2, "sections_per_patient": 1}}
+ARCHIVE = {"url": "https://host/a.zip", "holds": ["image", "counts", "spots", "labels"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "sections"),
+    [
+        ({}, "local", ["A1", "A2", "B1", "001"]),
+        ({"sections": ["B1", "A1"]}, "local", ["A1", "B1"]),
+        ({"root": None, "source": {"base": "https://host/"}}, "url", ["A1", "A2", "B1", "001"]),
+        (
+            {"root": None, "source": {"archives": {"a.zip": ARCHIVE}}, "sections": ["001", "B1"]},
+            "archives",
+            ["B1", "001"],
+        ),
+        ({"root": None, "sheet": None, "source": SIMULATION}, "simulation", ["A1", "B1"]),
+    ],
+)
+def test_datasets_are_read_with_their_sheets(study, changes, kind, sections):
+    dataset = read_datasets(study(mine=changes))["mine"]
+    assert dataset.kind == kind
+    assert list(dataset.sheet.index) == sections
+
+
+def test_folds_are_those_of_the_configuration(study):
+    changes = {"exclude": {"section_out": ["A1"]}, "folds": {"patient_out": ["B", "C"]}}
+    dataset = read_datasets(study(mine=changes))["mine"]
+    assert dataset.held_out("section_out") == {"exclude": ("A1",), "only": None}
+    assert dataset.held_out("patient_out") == {"exclude": (), "only": ("B", "C")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sections": ["A1", "B2"]}, "sections: the sample sheet has no section 'B2' (known are"),
+        ({"sections": ["A1", 1]}, "sections: the sample sheet has no section '1' (did you mean '0"),
+        ({"exclude": {"section_out": ["Z9"]}}, "exclude.section_out: the sample sheet has no sec"),
+        ({"folds": {"patient_out": ["A1"]}}, "mine: Split 'patient_out' has no fold 'A1'"),
+        ({"sections": ["A1", "A2"]}, "mine: Split 'patient_out' needs at least two patients"),
+        ({"root": "nowhere"}, "root: the folder nowhere does not exist"),
+        ({"panel": {"file": "nowhere.txt"}}, "panel.file: nowhere.txt does not exist"),
+        ({"sheet": "nowhere.tsv"}, "sheet: Sample sheet nowhere.tsv does not exist"),
+        (
+            {"root": None, "source": {"archives": {"a.zip": {**ARCHIVE, "holds": COLUMNS[2:5]}}}},
+            "source.archives: no archive holds the column 'labels' of the sheet",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_its_place(study, changes, sentence):
+    with pytest.raises(UserError) as error:
+        read_datasets(study(mine=changes))
+    assert str(error.value).startswith("Config, datasets.mine")
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_one_sentence(study, folder):
+    (folder / "B1.counts").unlink()
+    with pytest.raises(UserError, match=r"root: section B1: its counts file .*B1\.counts does not"):
+        read_datasets(study(mine={}))
+
+
+def test_every_mistake_of_every_dataset_is_reported_at_once(study, folder):
+    for file in folder.glob("*.image"):
+        file.unlink()
+    for file in folder.glob("A*.counts"):
+        file.unlink()
+    wrong = {"sections": ["Z9", "A1", "A2", "B1", "001"], "panel": {"file": "nowhere.txt"}}
+    with pytest.raises(UserError) as error:
+        read_datasets(study(mine=wrong, fine={"root": None, "source": SIMULATION}, gone={}))
+    lines = str(error.value).splitlines()
+    assert lines[0] == "Config has 14 mistakes:"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == [
+        "datasets.mine.sections",
+        "datasets.mine.panel.file",
+        *["datasets.mine.root"] * 6,
+        *["datasets.gone.root"] * 6,
+    ]
+    assert "1 further files of the sample sheet do not exist" in lines[-1]

@@ -1,0 +1,103 @@
+# Inputs of models: patches, graphs and image features.
+
+
+rule cut_patches:
+    input:
+        section=LAYOUT.section(),
+        image=raw_input("image"),
+    output:
+        LAYOUT.patches(),
+    log:
+        LAYOUT.log("cut_patches", "{view}", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("cut_patches", "{view}", "{dataset}", "{section}")
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=growing(1500, per_mb=80),
+        runtime=growing(20, per_mb=0.1),
+    params:
+        view=lambda wildcards: STUDY.config.views[wildcards.view].model_dump(exclude_none=True),
+    message:
+        "Cutting patches ({wildcards.view}) of {wildcards.section}"
+    script:
+        "../../scripts/features/cut_patches.py"
+
+
+rule build_graph:
+    input:
+        LAYOUT.section(),
+    output:
+        LAYOUT.graph(),
+    log:
+        LAYOUT.log("build_graph", "{graph}", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("build_graph", "{graph}", "{dataset}", "{section}")
+    conda:
+        "../../envs/data.yaml"
+    params:
+        graph=lambda wildcards: STUDY.config.graphs[wildcards.graph].model_dump(exclude_none=True),
+    message:
+        "Building the graph {wildcards.graph} of {wildcards.section}"
+    script:
+        "../../scripts/features/build_graph.py"
+
+
+rule fetch_weights:
+    output:
+        LAYOUT.weights(),
+    log:
+        LAYOUT.log("fetch_weights", "{weights}"),
+    benchmark:
+        LAYOUT.benchmark("fetch_weights", "{weights}")
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        downloads=1,
+    params:
+        lock=LAYOUT.weights_lock,
+    message:
+        "Downloading the weights of {wildcards.weights}"
+    script:
+        "../../scripts/features/fetch_weights.py"
+
+
+rule embed_patches:
+    input:
+        patches=LAYOUT.patches(),
+        weights=weights_input,
+    output:
+        LAYOUT.features(),
+    log:
+        LAYOUT.log("embed_patches", "{encoder}", "{view}", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("embed_patches", "{encoder}", "{view}", "{dataset}", "{section}")
+    wildcard_constraints:
+        encoder=one_of(name for name, each in STUDY.encoders.items() if each.weights),
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=growing(4000, per_mb=2),
+        runtime=growing(60, per_mb=0.1),
+        gpu=1,
+    message:
+        "Embedding the patches of {wildcards.section} with {wildcards.encoder}"
+    script:
+        "../../scripts/features/embed_patches.py"
+
+
+# Encoders without a network need no GPU.
+use rule embed_patches as measure_patches with:
+    log:
+        LAYOUT.log("measure_patches", "{encoder}", "{view}", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("measure_patches", "{encoder}", "{view}", "{dataset}", "{section}")
+    wildcard_constraints:
+        encoder=one_of(name for name, each in STUDY.encoders.items() if not each.weights),
+    resources:
+        mem_mb=growing(4000, per_mb=2),
+        runtime=growing(60, per_mb=0.1),
+    message:
+        "Computing {wildcards.encoder} of the patches of {wildcards.section}"
