@@ -114,7 +114,7 @@ def training(running: cluster.Slurm) -> list[cluster.Job]:
         for job in running.jobs()
         if job.rule == "train_network"
         and job.state == "RUNNING"
-        and running.runs(job, "train_network")
+        and running.runs(job, "train")
     ]
 
 
