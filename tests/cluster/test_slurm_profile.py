@@ -112,9 +112,7 @@ def training(running: cluster.Slurm) -> list[cluster.Job]:
     return [
         job
         for job in running.jobs()
-        if job.rule == "train_network"
-        and job.state == "RUNNING"
-        and running.runs(job, "train")
+        if job.rule == "train_network" and job.state == "RUNNING" and running.runs(job, "train")
     ]
 
 
