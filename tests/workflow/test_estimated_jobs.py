@@ -9,8 +9,6 @@ from reg2st.tools.estimate import price
 from reg2st.tools.plan import plan
 from reg2st.tools.rates import shipped_rates
 
-"""How far off the time of a few short jobs may be on a machine that does other things too."""
-
 
 def estimated(*arguments: object, folder: Path) -> subprocess.CompletedProcess:
     """What the command prints in a folder."""

@@ -92,10 +92,6 @@ def test_shipped_configs_are_valid(shipped, name):
     read_config(shipped.pop(name))
 
 
-def test_no_shipped_config_is_forgotten_above(shipped):
-    assert not shipped
-
-
 MISTAKES = {
     "unknown key": (study(methdos={}), "methdos: unknown key (did you mean 'methods'?)."),
     "unknown nested key": (
