@@ -12,7 +12,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from reg2st.base.errors import UserError
 from reg2st.tools import ROOT
-from reg2st.tools.rates import Rate, measured_rates, traits_of
+from reg2st.tools.rates import RECORD, Rate, measured_rates, traits_of
 
 SILENT = OutputSettings(
     quiet={Quietness.RULES, Quietness.PROGRESS},
@@ -87,9 +87,12 @@ def plan(
 
 
 def _plain(job: Any, study: str, to_do: bool) -> Job:
+    trains = any(file.endswith(RECORD) for file in job.output)
     return Job(
         rule=job.rule.name,
-        traits=traits_of(job.rule, study, job.wildcards_dict, job.params.get("run", {})),
+        traits=traits_of(
+            job.rule, study, job.wildcards_dict, job.params["runs"][0] if trains else {}
+        ),
         inputs=tuple(map(str, job.input)),
         outputs=tuple(map(str, job.output)),
         benchmark=str(job.benchmark or ""),

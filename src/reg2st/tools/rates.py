@@ -20,6 +20,9 @@ from reg2st.base.files import written_whole
 from reg2st.tools import ROOT
 
 TABLE = ROOT / "resources" / "rates.tsv"
+RECORD = "/run.json"
+"""How ends the path of a training's record."""
+
 KIND = ("method", "encoder", "weights", "table", "figure", "suffix", "preset")
 """Traits that say what a job computes, rather than on what."""
 
@@ -99,7 +102,7 @@ def measured_rates(workflow: Any, study: str) -> Iterator[Rate]:
 def _rate(
     rule: Any, wildcards: dict[str, str], benchmark: str, inputs: list[str], outputs: list[str]
 ) -> Rate:
-    record = next((file for file in outputs if file.endswith("/run.json")), "")
+    record = next((file for file in outputs if file.endswith(RECORD)), "")
     run = json.loads(Path(record).read_text()) if os.path.exists(record) else {}
     traits = traits_of(rule, wildcards.pop("study"), wildcards, run)
     with open(benchmark) as lines:

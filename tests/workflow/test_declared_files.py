@@ -1,0 +1,28 @@
+"""A job opens the files that its rule declares as input, all of them and no others."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from opened_files import opened_by_jobs
+from reg2st.tools.plan import plan
+from studies import smallest
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_every_job_opens_exactly_its_inputs(study, tmp_path_factory, monkeypatch):
+    study.config = smallest()
+    trace = tmp_path_factory.mktemp("trace") / "calls"
+    opened = opened_by_jobs(study.command(), study.folder, trace)
+    monkeypatch.chdir(study.folder)
+    jobs = [job for job in plan([Path("config.yaml")]).jobs if job.benchmark]
+    assert len(jobs) > 30
+    wrong = {}
+    for job in jobs:
+        read = opened[str(Path(job.benchmark).with_suffix(".log"))] - set(job.outputs)
+        declared = {os.path.relpath(file) for file in job.inputs}
+        if read != declared:
+            wrong[job.benchmark] = {"undeclared": read - declared, "unread": declared - read}
+    assert not wrong
