@@ -1,4 +1,4 @@
-"""Section files: AnnData files that keep a section's counts, spots, labels and picture.
+"""Section files: AnnData files that keep a section's counts, spots and picture.
 
 They are read here without anndata, which takes a second to import.
 """
@@ -34,7 +34,6 @@ class SectionArrays:
         pixel_xy: float64 ``[n, 2]``, spot centres at level 0 of the slide.
         counts: float32 ``[n, G]``, raw counts of the genes asked for; None when none were.
         absent_genes: those of the genes asked for that the section lacks, zero in counts.
-        labels: str ``[n]``, empty where a spot has none; None when the section has none.
         um_per_px: micrometres a pixel of level 0, None where unknown.
         spot_pitch_um, spot_pitch_px: from a spot to the nearest other one, None where unknown.
         spot_diameter_um: None where unknown.
@@ -54,7 +53,6 @@ class SectionArrays:
     genes: list[str]
     counts: np.ndarray | None
     absent_genes: list[str]
-    labels: np.ndarray | None
     um_per_px: float | None
     spot_pitch_um: float | None
     spot_pitch_px: float | None
@@ -110,7 +108,6 @@ def load_section_arrays(path: str | os.PathLike, genes: list[str] | None = None)
             genes=list(genes or []),
             counts=counts,
             absent_genes=absent,
-            labels=_categories(file["obs/label"]) if "label" in file["obs"] else None,
             um_per_px=_number(about, "um_per_px"),
             spot_pitch_um=_number(about, "spot_pitch_um"),
             spot_pitch_px=_number(about, "spot_pitch_px"),
@@ -206,8 +203,3 @@ def _only_group(group: h5py.Group) -> h5py.Group:
 
 def _strings(dataset: h5py.Dataset) -> np.ndarray:
     return dataset.asstr()[()].astype(str)
-
-
-def _categories(column: h5py.Group) -> np.ndarray:
-    names = np.append(_strings(column["categories"]), "")
-    return names[column["codes"][()]]
