@@ -210,7 +210,10 @@ def _wrong_choices(row: Mapping[str, str]) -> Iterator[str]:
     known = reader(platform)
     for column in known.required(_parsed(row)):
         if not row[column]:
-            yield f"'{column}' is missing, which platform {platform} needs; fill it in."
+            instead = ""
+            if column == "image" and "picture" in known.COLUMNS:
+                instead = ", or set 'picture' to use Space Ranger's hires or lowres one"
+            yield f"'{column}' is missing, which platform {platform} needs; fill it in{instead}."
     defaults = {"picture": SectionRow.picture}
     for column in COLUMNS:
         given = row[column] != defaults.get(column, "")
