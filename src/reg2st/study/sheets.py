@@ -25,6 +25,8 @@ SIZE_COLUMNS = ("um_per_px", "spot_pitch_um", "spot_diameter_um")
 READER_COLUMNS = ("platform", "folder", "hest_id", "layer", "picture", "bin_um")
 COLUMNS = (*NAME_COLUMNS, *FILE_COLUMNS, *READER_COLUMNS, *SIZE_COLUMNS)
 
+DEFAULTS = {"platform": SectionRow.platform, "picture": SectionRow.picture}
+
 OF_EVERY_PLATFORM = ("labels", "platform", *NAME_COLUMNS, *SIZE_COLUMNS)
 """Columns that a row of any platform may fill in."""
 
@@ -113,15 +115,21 @@ def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:
     mistakes = list(_wrong_columns(sheet))
     if mistakes:
         raise refusal(origin, mistakes)
-    sheet = sheet.loc[:, sheet.columns.isin(COLUMNS)].reindex(columns=[*COLUMNS], fill_value="")
-    sheet["platform"] = sheet["platform"].replace("", SectionRow.platform)
-    sheet["picture"] = sheet["picture"].replace("", SectionRow.picture)
+    sheet = _completed(sheet)
     mistakes = list(_wrong_rows(sheet))
     if mistakes:
         raise refusal(origin, mistakes)
     for column in SIZE_COLUMNS:
         sheet[column] = pd.to_numeric(sheet[column], errors="coerce")
     return sheet.set_index("section", drop=False)
+
+
+def _completed(sheet: pd.DataFrame) -> pd.DataFrame:
+    """The known columns of a sheet of text, those that it lacks empty, with their defaults."""
+    known = sheet.loc[:, sheet.columns.isin(COLUMNS)].reindex(columns=[*COLUMNS], fill_value="")
+    return known.assign(
+        **{name: known[name].replace("", value) for name, value in DEFAULTS.items()}
+    )
 
 
 def section_row(sheet: pd.DataFrame, section: str) -> SectionRow:
@@ -162,14 +170,10 @@ def _wrong_columns(sheet: pd.DataFrame) -> Iterator[str]:
 
 def _needed_columns(sheet: pd.DataFrame) -> list[str]:
     """Columns that the header must have, given the platforms of its rows."""
-    given = sheet.loc[:, ~sheet.columns.duplicated()]
-    rows = given.reindex(columns=[*COLUMNS], fill_value="")
-    platforms = set(rows["platform"].replace("", SectionRow.platform)) & set(READERS)
+    rows = _completed(sheet.loc[:, ~sheet.columns.duplicated()])
     needed = set(NAME_COLUMNS)
-    for platform in platforms:
-        of_platform = rows[rows["platform"].replace("", SectionRow.platform) == platform]
-        for row in of_platform.to_dict("records"):
-            needed |= set(reader(platform).required(_parsed(row)))
+    for row in rows[rows["platform"].isin(READERS)].to_dict("records"):
+        needed |= set(reader(row["platform"]).required(_parsed(row)))
     return [name for name in COLUMNS if name in needed]
 
 
@@ -214,9 +218,8 @@ def _wrong_choices(row: Mapping[str, str]) -> Iterator[str]:
             if column == "image" and "picture" in known.COLUMNS:
                 instead = ", or set 'picture' to use Space Ranger's hires or lowres one"
             yield f"'{column}' is missing, which platform {platform} needs; fill it in{instead}."
-    defaults = {"picture": SectionRow.picture}
     for column in COLUMNS:
-        given = row[column] != defaults.get(column, "")
+        given = row[column] != DEFAULTS.get(column, "")
         if given and column not in (*OF_EVERY_PLATFORM, *known.COLUMNS):
             yield f"platform {platform} takes no '{column}'; leave it empty."
 

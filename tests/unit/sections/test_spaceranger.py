@@ -209,6 +209,17 @@ def test_a_size_of_bins_that_a_folder_lacks_is_refused(hd):
         hd(24)
 
 
+def test_a_section_of_one_spot_is_read_without_a_pitch(visium):
+    made = Outs()
+    made.positions = made.positions[made.positions["barcode"] == made.barcodes[0]]
+    made.barcodes, made.counts = made.barcodes[:1], made.counts[:1]
+    section = visium(made)
+    assert section.n_obs == 1
+    told = section.uns["section"]
+    assert told["spot_pitch_um"] == 100
+    assert not {"um_per_px", "spot_pitch_px"} & set(told)
+
+
 # Wrong pictures
 
 
