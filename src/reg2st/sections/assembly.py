@@ -89,7 +89,7 @@ def join_with_slide(
     if array_xy is not None:
         obs["array_row"], obs["array_col"] = array_xy[:, 1], array_xy[:, 0]
     section = AnnData(
-        X=raw.counts[kept],
+        X=raw.counts if kept.all() else raw.counts[kept],
         obs=obs,
         var=pd.DataFrame(index=pd.Index(raw.genes, dtype=object)),
         obsm={"spatial": pixel_xy},

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from reg2st.base.errors import UserError
 from reg2st.sections.geometry import SpotArray
 from reg2st.sections.raw_section import RawSection, Stated
 from reg2st.sections.section_row import SectionRow
+from reg2st.sections.slides import open_slide
 from reg2st.sections.tenx_matrix import MTX_FILES, TenxMatrix, read_matrix
 
 MATRIX = "filtered_feature_bc_matrix"
@@ -306,7 +306,8 @@ def _full_width(files: Mapping[str, Path], factors: dict[str, Any]) -> Stated | 
     for kind in PICTURES:
         if kind in files:
             factor = _factor(factors, f"tissue_{kind}_scalef", files["scalefactors"])
-            with Image.open(files[kind]) as picture:
-                told = f"{files[kind].name} ({picture.width:,} px, at {factor:.3g} of it)"
-                return Stated(picture.width / factor, told)
+            with open_slide(files[kind]) as picture:
+                width, _ = picture.size_px
+            told = f"{files[kind].name} ({width:,} px wide, {factor:.3g} of the full size)"
+            return Stated(width / factor, told)
     return None

@@ -365,6 +365,10 @@ BAD = {
         written("spatial/scalefactors_json.json", b'{"tissue'),
         "scale factors .* cannot be read",
     ),
+    "a broken picture": (
+        written("spatial/tissue_hires_image.png", b"nothing"),
+        r"tissue_hires_image\.png is no image",
+    ),
     "empty positions": (written(POSITIONS, b""), "cannot be read"),
     "positions of another kind": (written(POSITIONS, b"a,b\n1,2\n"), "2 columns instead of 6"),
     "positions without a column": (
