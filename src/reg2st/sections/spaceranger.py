@@ -160,7 +160,10 @@ def read_folder(files: Mapping[str, Path], row: SectionRow, array: SpotArray) ->
             f"{scale:.3g} of the full resolution."
         )
     kept = positions.iloc[places[in_tissue]]
-    um_per_px = factors.get("microns_per_pixel")
+    um_per_px = None
+    if "microns_per_pixel" in factors:
+        stated = _factor(factors, "microns_per_pixel", files["scalefactors"])
+        um_per_px = Stated(stated / scale, SCALEFACTORS)
     return RawSection(
         name=row.section,
         platform=row.platform,
@@ -170,7 +173,7 @@ def read_folder(files: Mapping[str, Path], row: SectionRow, array: SpotArray) ->
         pixel_xy=kept[["pixel_x", "pixel_y"]].to_numpy(dtype=np.float64) * scale,
         array_xy=kept[["array_col", "array_row"]].to_numpy(dtype=np.int64),
         array=array,
-        um_per_px=Stated(um_per_px / scale, SCALEFACTORS) if um_per_px else None,
+        um_per_px=um_per_px,
         image_width_px=_full_width(files, factors),
         dropped={
             "spots without counts": tissue_spots - int(in_tissue.sum()),

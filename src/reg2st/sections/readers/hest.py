@@ -22,7 +22,7 @@ from reg2st.sections.geometry import SpotArray
 from reg2st.sections.raw_section import RawSection, Stated
 from reg2st.sections.section_row import SectionRow
 
-COLUMNS = ("folder", "hest_id")
+COLUMNS = ("folder", "hest_id", "layer")
 
 POSITION_COLUMNS = (("pxl_col_in_fullres", "pxl_row_in_fullres"), ("y_pixel", "x_pixel"))
 """Columns of obs with x and y, where obsm["spatial"] is missing. In the files of DeepSpot
