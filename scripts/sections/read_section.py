@@ -1,19 +1,12 @@
-"""Join counts, spots, labels and slide of a section."""
+"""Read a section of any platform and join it with its slide."""
 
 from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
-    from reg2st.sections.readers.st import read_section
+    from reg2st.sections.assembly import read_section
     from reg2st.sections.section_file import write_section
+    from reg2st.sections.section_row import SectionRow
 
-    um_per_px = float(snakemake.params.um_per_px)
-    section = read_section(
-        snakemake.wildcards.section,
-        dataset=snakemake.wildcards.dataset,
-        patient=snakemake.params.patient,
-        image=snakemake.input.image,
-        counts=snakemake.input.counts,
-        spots=snakemake.input.spots,
-        um_per_px=um_per_px if um_per_px == um_per_px else None,
-    )
+    row = SectionRow(**snakemake.params.row)
+    section = read_section(row, dict(snakemake.input.items()), snakemake.wildcards.dataset)
     write_section(section, snakemake.output[0])

@@ -3,7 +3,8 @@ import os
 import re
 import shlex
 import sys
-from pathlib import Path
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 
 from snakemake.exceptions import WorkflowError
 
@@ -62,11 +63,6 @@ def growing(base, per_mb):
     return amount
 
 
-def optional(file):
-    """A file, or an empty list if there is none, for an input function."""
-    return file or []
-
-
 wildcard_constraints:
     dataset=one_of(STUDY.datasets),
     section="[^/]+",
@@ -85,23 +81,31 @@ def of_kind(kind):
     return one_of(name for name, dataset in STUDY.datasets.items() if dataset.kind == kind)
 
 
-def raw_input(column):
-    """An input function: a file of the sample sheet."""
-
-    def file(wildcards):
-        name = STUDY.raw_file(wildcards.dataset, wildcards.section, column)
-        if name and STUDY.datasets[wildcards.dataset].kind == "local":
-            return local(name)  # a module's prefix does not move a user's own file
-        return optional(name)
-
-    return file
+def raw(dataset, file):
+    """A raw file as an input; a module's prefix does not move a user's own file."""
+    return local(file) if STUDY.datasets[dataset].kind == "local" else file
 
 
-def sheet_value(column):
-    """A params function: a value of the sample sheet."""
-    return lambda wildcards: str(
-        STUDY.datasets[wildcards.dataset].sheet.at[wildcards.section, column]
-    )
+def raw_files(wildcards):
+    """An input function: the files that a section is read from, by name."""
+    files = STUDY.raw_files(wildcards.dataset, wildcards.section)
+    return {name: raw(wildcards.dataset, file) for name, file in files.items()}
+
+
+def raw_image(wildcards):
+    """An input function: the image of a section."""
+    return raw_files(wildcards)["image"]
+
+
+def raw_labels(wildcards):
+    """An input function: the pathologist's labels of a section; an empty list if it has none."""
+    file = STUDY.label_file(wildcards.dataset, wildcards.section)
+    return raw(wildcards.dataset, file) if file else []
+
+
+def sheet_row(wildcards):
+    """A params function: what the sample sheet says of a section."""
+    return asdict(STUDY.section_row(wildcards.dataset, wildcards.section))
 
 
 def source_of(wildcards):
@@ -112,7 +116,8 @@ def archive_of(wildcards):
     """The name of the archive that holds a file of the sheet."""
     sheet = STUDY.datasets[wildcards.dataset].sheet
     for name, archive in source_of(wildcards).archives.items():
-        if any(wildcards.file in set(sheet[column]) for column in archive.holds):
+        held = (PurePosixPath(file) for column in archive.holds for file in sheet[column])
+        if PurePosixPath(wildcards.file) in held:
             return name
     raise WorkflowError(f"No archive of dataset {wildcards.dataset} holds {wildcards.file}.")
 

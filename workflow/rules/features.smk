@@ -4,7 +4,7 @@
 rule cut_patches:
     input:
         section=LAYOUT.section(),
-        image=raw_input("image"),
+        image=raw_image,
     output:
         LAYOUT.patches(),
     log:

@@ -95,9 +95,7 @@ rule extract_file:
 
 rule read_section:
     input:
-        image=raw_input("image"),
-        counts=raw_input("counts"),
-        spots=raw_input("spots"),
+        unpack(raw_files),
     output:
         LAYOUT.section(),
     log:
@@ -109,8 +107,7 @@ rule read_section:
     resources:
         mem_mb=growing(1500, per_mb=40),
     params:
-        patient=sheet_value("patient"),
-        um_per_px=sheet_value("um_per_px"),
+        row=sheet_row,
     message:
         "Reading section {wildcards.section} of {wildcards.dataset}"
     script:
@@ -120,7 +117,7 @@ rule read_section:
 rule read_labels:
     input:
         section=LAYOUT.section(),
-        labels=raw_input("labels"),
+        labels=raw_labels,
     output:
         LAYOUT.labels(),
     log:

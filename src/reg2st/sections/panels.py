@@ -71,10 +71,16 @@ def apply_recipe(
         expressed_in: sections over which the spots with a count above 0 are summed.
 
     Raises:
-        UserError: no gene is left.
+        UserError: sections have no gene in common, or no gene is left.
     """
     candidates = set(variable_genes(reference, recipe.variable_genes))
     for section in present_in:
+        if candidates.isdisjoint(section.genes):
+            raise UserError(
+                f"Section {section.section} has none of the {len(candidates)} genes that section "
+                f"{reference.section} and the sections before it share; check that all sections "
+                "are of one species and name genes alike (symbols or Ensembl ids)."
+            )
         candidates &= set(section.genes)
     spots = pd.Series(0, index=sorted(candidates))
     for section in expressed_in:

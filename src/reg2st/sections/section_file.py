@@ -1,4 +1,4 @@
-"""Section files: AnnData files that keep a section's counts, spots, labels and picture.
+"""Section files: AnnData files that keep a section's counts, spots and picture.
 
 They are read here without anndata, which takes a second to import.
 """
@@ -19,37 +19,47 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FORMAT_VERSION = 2
+"""Of the section file; raised whenever a reader of older files would go wrong."""
+
 
 @dataclass(frozen=True)
 class SectionArrays:
     """A section as plain arrays, n spots.
 
     Attributes:
-        barcodes: str ``[n]``, "XxY".
-        array_xy: int64 ``[n, 2]``, column x and row y on the array.
+        platform: name of the reader that made it.
+        barcodes: str ``[n]``, as the platform writes them.
+        array_xy: int64 ``[n, 2]``, column x and row y on the array; None without an array.
         pixel_xy: float64 ``[n, 2]``, spot centres at level 0 of the slide.
         counts: float32 ``[n, G]``, raw counts of the genes asked for; None when none were.
         absent_genes: those of the genes asked for that the section lacks, zero in counts.
-        labels: str ``[n]``, empty where a spot has none; None when the section has none.
         um_per_px: micrometres a pixel of level 0, None where unknown.
-        spot_diameter_px: pixels of level 0.
+        spot_pitch_um, spot_pitch_px: from a spot to the nearest other one, None where unknown.
+        spot_diameter_um: None where unknown.
+        spot_diameter_px: pixels of level 0, NaN where unknown.
         dropped: what the join left out, by reason.
+        warnings: sentences on what is doubtful about the section.
     """
 
     name: str
     dataset: str
     patient: str
+    platform: str
     image: str
     barcodes: np.ndarray
-    array_xy: np.ndarray
+    array_xy: np.ndarray | None
     pixel_xy: np.ndarray
     genes: list[str]
     counts: np.ndarray | None
     absent_genes: list[str]
-    labels: np.ndarray | None
     um_per_px: float | None
+    spot_pitch_um: float | None
+    spot_pitch_px: float | None
+    spot_diameter_um: float | None
     spot_diameter_px: float
     dropped: dict[str, int]
+    warnings: list[str]
 
 
 def write_section(section: "AnnData", path: str | os.PathLike) -> None:
@@ -84,26 +94,27 @@ def load_section_arrays(path: str | os.PathLike, genes: list[str] | None = None)
     """
     with _open_section(path) as file:
         place = _only_group(file["uns/spatial"])
-        metadata = place["metadata"]
         about = file["uns/section"]
         counts, absent = (None, []) if genes is None else _gene_counts(file, genes, path)
         return SectionArrays(
             name=about["name"].asstr()[()],
             dataset=about["dataset"].asstr()[()],
             patient=about["patient"].asstr()[()],
-            image=metadata["source_image_path"].asstr()[()],
+            platform=about["platform"].asstr()[()],
+            image=place["metadata/source_image_path"].asstr()[()],
             barcodes=_strings(file["obs"][file["obs"].attrs["_index"]]),
-            array_xy=np.column_stack([file["obs/array_col"][()], file["obs/array_row"][()]]).astype(
-                np.int64
-            ),
+            array_xy=_array_xy(file["obs"]),
             pixel_xy=file["obsm/spatial"][()],
             genes=list(genes or []),
             counts=counts,
             absent_genes=absent,
-            labels=_categories(file["obs/label"]) if "label" in file["obs"] else None,
-            um_per_px=float(metadata["um_per_px"][()]) if "um_per_px" in metadata else None,
+            um_per_px=_number(about, "um_per_px"),
+            spot_pitch_um=_number(about, "spot_pitch_um"),
+            spot_pitch_px=_number(about, "spot_pitch_px"),
+            spot_diameter_um=_number(about, "spot_diameter_um"),
             spot_diameter_px=float(place["scalefactors/spot_diameter_fullres"][()]),
             dropped={reason: int(number[()]) for reason, number in about["dropped"].items()},
+            warnings=_strings(about["warnings"]).tolist(),
         )
 
 
@@ -164,7 +175,25 @@ def _open_section(path: str | os.PathLike) -> h5py.File:
     if "uns/section" not in file:
         file.close()
         raise UserError(f"{path} is no section file: it lacks uns/section.")
+    version = _number(file["uns/section"], "format_version")
+    if version != FORMAT_VERSION:
+        file.close()
+        found = "no format version" if version is None else f"format version {version:g}"
+        raise UserError(
+            f"{path} has {found}, and this workflow reads version {FORMAT_VERSION}; delete it, "
+            "and the next run makes it again."
+        )
     return file
+
+
+def _number(group: h5py.Group, name: str) -> float | None:
+    return float(group[name][()]) if name in group else None
+
+
+def _array_xy(obs: h5py.Group) -> np.ndarray | None:
+    if "array_col" not in obs:
+        return None
+    return np.column_stack([obs["array_col"][()], obs["array_row"][()]]).astype(np.int64)
 
 
 def _only_group(group: h5py.Group) -> h5py.Group:
@@ -174,8 +203,3 @@ def _only_group(group: h5py.Group) -> h5py.Group:
 
 def _strings(dataset: h5py.Dataset) -> np.ndarray:
     return dataset.asstr()[()].astype(str)
-
-
-def _categories(column: h5py.Group) -> np.ndarray:
-    names = np.append(_strings(column["categories"]), "")
-    return names[column["codes"][()]]

@@ -10,6 +10,7 @@ import pandas as pd
 from reg2st.base.errors import UserError
 from reg2st.base.names import closest
 from reg2st.base.validation import Mistake, Place, refusal
+from reg2st.sections.readers import reader
 from reg2st.sections.simulate import simulated_sheet
 from reg2st.study.config import StudyConfig
 from reg2st.study.dataset_config import (
@@ -20,7 +21,7 @@ from reg2st.study.dataset_config import (
     UrlSource,
 )
 from reg2st.study.folds import Split, assign_folds
-from reg2st.study.sheets import FILE_COLUMNS, check_sheet, read_sheet
+from reg2st.study.sheets import FILE_COLUMNS, check_sheet, read_sheet, section_row
 
 MISSING_FILES_SHOWN = 5
 
@@ -104,7 +105,11 @@ def _missing_files(dataset: Dataset) -> Iterator[Mistake]:
         yield Mistake(("panel", "file"), f"{config.panel.file} does not exist; correct the path.")
     if config.root is not None:
         yield from _missing_below(Path(config.root), sheet)
-    elif isinstance(config.source, ArchivesSource):
+        return
+    for section in sheet.index[sheet["folder"].ne("")]:
+        sentence = f"section {section}: its platform reads a folder; say by `root` where it is."
+        yield Mistake(("root",), sentence)
+    if isinstance(config.source, ArchivesSource):
         held = {column for each in config.source.archives.values() for column in each.holds}
         for column in FILE_COLUMNS:
             if column not in held and sheet[column].any():
@@ -118,22 +123,33 @@ def _missing_below(root: Path, sheet: pd.DataFrame) -> Iterator[Mistake]:
     if not root.is_dir():
         yield Mistake(("root",), f"the folder {root} does not exist; correct the path.")
         return
-    files = [
-        (section, column, root / file)
-        for column in FILE_COLUMNS
-        for section, file in sheet[column].items()
-        if file
+    missing = [
+        f"section {section}: {sentence}"
+        for section in sheet.index
+        for sentence in _missing_of_section(root, sheet, section)
     ]
-    missing = [each for each in files if not each[-1].is_file()]
-    for section, column, file in missing[:MISSING_FILES_SHOWN]:
-        sentence = (
-            f"section {section}: its {column} file {file} does not exist; correct the sample "
-            "sheet, or leave the section out by `sections`."
-        )
+    for sentence in missing[:MISSING_FILES_SHOWN]:
         yield Mistake(("root",), sentence)
     if missing[MISSING_FILES_SHOWN:]:
         further = len(missing) - MISSING_FILES_SHOWN
         yield Mistake(("root",), f"{further} further files of the sample sheet do not exist.")
+
+
+def _missing_of_section(root: Path, sheet: pd.DataFrame, section: str) -> Iterator[str]:
+    row = section_row(sheet, section)
+    try:
+        files = reader(row.platform).files(row, root)
+    except UserError as error:
+        yield str(error)
+        return
+    if sheet["labels"][section]:
+        files["labels"] = root / sheet["labels"][section]
+    for name, file in files.items():
+        if not file.is_file():
+            yield (
+                f"its {name} file {file} does not exist; correct the sample sheet, or leave the "
+                "section out by `sections`."
+            )
 
 
 def _impossible_folds(dataset: Dataset, splits: Iterable[Split]) -> Iterator[Mistake]:

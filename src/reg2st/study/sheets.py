@@ -5,8 +5,10 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path, PurePosixPath
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,13 +16,32 @@ import pandas as pd
 from reg2st.base.errors import UserError
 from reg2st.base.names import closest
 from reg2st.base.validation import refusal
+from reg2st.sections.readers import READERS, reader
+from reg2st.sections.section_row import Picture, SectionRow
 
-REQUIRED_COLUMNS = ("section", "patient", "image", "counts", "spots")
-OPTIONAL_COLUMNS = ("um_per_px", "labels")
+NAME_COLUMNS = ("section", "patient")
 FILE_COLUMNS = ("image", "counts", "spots", "labels")
+SIZE_COLUMNS = ("um_per_px", "spot_pitch_um", "spot_diameter_um")
+READER_COLUMNS = ("platform", "folder", "hest_id", "layer", "picture", "bin_um")
+COLUMNS = (*NAME_COLUMNS, *FILE_COLUMNS, *READER_COLUMNS, *SIZE_COLUMNS)
+
+DEFAULTS = {"platform": SectionRow.platform, "picture": SectionRow.picture}
+
+OF_EVERY_PLATFORM = ("labels", "platform", *NAME_COLUMNS, *SIZE_COLUMNS)
+"""Columns that a row of any platform may fill in."""
+
+PATH_COLUMNS = (*FILE_COLUMNS, "folder")
+PICTURES = get_args(Picture)
 
 SEPARATORS = "\t;,"
 """Column separators; the first one in the header is used."""
+
+EXAMPLES = {"um_per_px": 0.92, "spot_pitch_um": 200, "spot_diameter_um": 100}
+EMPTY_MEANS = {
+    "um_per_px": " if the slide file has it",
+    "spot_pitch_um": " for the platform's own",
+    "spot_diameter_um": " for the platform's own",
+}
 
 MISSPELT = 0.8
 """Similarity (``difflib``) at or above which an unknown column counts as misspelt."""
@@ -29,15 +50,14 @@ MISSPELT = 0.8
 def read_sheet(path: str | Path) -> pd.DataFrame:
     """A dataset's sections, one a row, in the order of the sheet.
 
-    Columns are section, patient, image, counts, spots (file names relative to the dataset's
-    root), and optionally um_per_px (µm; NaN: read it from the slide) and labels (empty: none).
-    The result is indexed by section and has these columns; other columns are ignored. Names are
-    text, including ``NA`` and ``001``.
+    The result is indexed by section and has the columns ``COLUMNS``, empty text where the sheet
+    has none; other columns are ignored. Files and folders are relative to the dataset's root;
+    sizes are numbers, NaN where unknown. Names are text, including ``NA`` and ``001``.
 
     Raises:
         UserError: the file is missing or not text, a column is missing or misspelt, a value is
-            missing, a section is listed twice, or a pixel size is not a positive number; lists
-            all mistakes.
+            missing that the row's platform needs, a section is listed twice, or a size is not a
+            positive number; lists all mistakes.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,26 +115,51 @@ def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:
     mistakes = list(_wrong_columns(sheet))
     if mistakes:
         raise refusal(origin, mistakes)
-    wanted = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
-    sheet = sheet.loc[:, sheet.columns.isin(wanted)].reindex(columns=wanted, fill_value="")
-    um_per_px = pd.to_numeric(sheet["um_per_px"], errors="coerce")
-    mistakes = list(_wrong_rows(sheet, um_per_px))
+    sheet = _completed(sheet)
+    mistakes = list(_wrong_rows(sheet))
     if mistakes:
         raise refusal(origin, mistakes)
-    return sheet.assign(um_per_px=um_per_px).set_index("section", drop=False)
+    for column in SIZE_COLUMNS:
+        sheet[column] = pd.to_numeric(sheet[column], errors="coerce")
+    return sheet.set_index("section", drop=False)
+
+
+def _completed(sheet: pd.DataFrame) -> pd.DataFrame:
+    """The known columns of a sheet of text, those that it lacks empty, with their defaults."""
+    known = sheet.loc[:, sheet.columns.isin(COLUMNS)].reindex(columns=[*COLUMNS], fill_value="")
+    return known.assign(
+        **{name: known[name].replace("", value) for name, value in DEFAULTS.items()}
+    )
+
+
+def section_row(sheet: pd.DataFrame, section: str) -> SectionRow:
+    """What a checked sheet says of a section, for its platform's reader."""
+    return _parsed(sheet.loc[section].to_dict())
+
+
+def _parsed(row: Mapping[str, Any]) -> SectionRow:
+    """A row of a sheet, its numbers parsed; what is no number counts as missing."""
+    values = {field.name: row[field.name] for field in fields(SectionRow)}
+    for column in (*SIZE_COLUMNS, "bin_um"):
+        number = pd.to_numeric(row[column], errors="coerce")
+        values[column] = None if np.isnan(number) else float(number)
+    if values["bin_um"] is not None:
+        values["bin_um"] = int(values["bin_um"])
+    return SectionRow(**values)
 
 
 def _wrong_columns(sheet: pd.DataFrame) -> Iterator[str]:
     columns = list(sheet.columns)
-    absent = [name for name in OPTIONAL_COLUMNS if name not in columns]
-    for name in REQUIRED_COLUMNS:
+    needed = _needed_columns(sheet)
+    absent = [name for name in COLUMNS if name not in (*columns, *needed)]
+    for name in needed:
         if name not in columns:
             yield f"the header has no column '{name}'{closest(name, columns)}."
-    for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
+    for name in COLUMNS:
         if columns.count(name) > 1:
             yield f"the header has the column '{name}' twice; rename one."
     for name in columns:
-        if name in absent:
+        if name in COLUMNS:
             continue
         meant = difflib.get_close_matches(name, absent, n=1, cutoff=MISSPELT)
         if meant:
@@ -123,32 +168,81 @@ def _wrong_columns(sheet: pd.DataFrame) -> Iterator[str]:
         yield "it lists no section; add one row for each."
 
 
-def _wrong_rows(sheet: pd.DataFrame, um_per_px: pd.Series) -> Iterator[str]:
+def _needed_columns(sheet: pd.DataFrame) -> list[str]:
+    """Columns that the header must have, given the platforms of its rows."""
+    rows = _completed(sheet.loc[:, ~sheet.columns.duplicated()])
+    needed = set(NAME_COLUMNS)
+    for row in rows[rows["platform"].isin(READERS)].to_dict("records"):
+        needed |= set(reader(row["platform"]).required(_parsed(row)))
+    return [name for name in COLUMNS if name in needed]
+
+
+def _wrong_rows(sheet: pd.DataFrame) -> Iterator[str]:
     repeated = sheet["section"].ne("") & sheet["section"].duplicated()
     for line, row in zip(sheet.index, sheet.to_dict("records"), strict=True):
-        where = f"line {line}"
-        for column in REQUIRED_COLUMNS:
-            if not row[column]:
-                yield f"{where}: '{column}' is missing; fill it in."
-        for column in ("section", "patient"):
-            if row[column] and not re.fullmatch(r"\w[\w.-]*", row[column]):
-                yield (
-                    f"{where}: {column} '{row[column]}' must be a name of letters, digits, '_', "
-                    "'-' and '.' that begins with a letter, a digit or '_'; correct it."
-                )
-        for column in FILE_COLUMNS:
-            if not _is_inside(row[column]):
-                yield (
-                    f"{where}: {column} '{row[column]}' must be a plain file below the dataset's "
-                    "root; correct it."
-                )
+        mistakes = [
+            *_wrong_names(row),
+            *_wrong_choices(row),
+            *_wrong_paths(row),
+            *_wrong_numbers(row),
+        ]
         if repeated[line]:
-            yield f"{where}: section '{row['section']}' is listed twice; delete one row."
-        if row["um_per_px"] and not 0 < um_per_px[line] < np.inf:
+            mistakes.append(f"section '{row['section']}' is listed twice; delete one row.")
+        yield from (f"line {line}: {mistake}" for mistake in mistakes)
+
+
+def _wrong_names(row: Mapping[str, str]) -> Iterator[str]:
+    for column in NAME_COLUMNS:
+        if not row[column]:
+            yield f"'{column}' is missing; fill it in."
+    for column in (*NAME_COLUMNS, "hest_id"):
+        if row[column] and not re.fullmatch(r"\w[\w.-]*", row[column]):
             yield (
-                f"{where}: um_per_px is '{row['um_per_px']}'; give a positive number such as "
-                "0.92, or leave it empty if the slide file has it."
+                f"{column} '{row[column]}' must be a name of letters, digits, '_', "
+                "'-' and '.' that begins with a letter, a digit or '_'; correct it."
             )
+
+
+def _wrong_choices(row: Mapping[str, str]) -> Iterator[str]:
+    """A platform or picture that there is not; columns that the platform needs or does not take."""
+    platform = row["platform"]
+    if row["picture"] not in PICTURES:
+        yield f"picture '{row['picture']}' is not one{closest(row['picture'], PICTURES)}."
+    if platform not in READERS:
+        yield f"platform '{platform}' is not one{closest(platform, READERS)}."
+        return
+    known = reader(platform)
+    for column in known.required(_parsed(row)):
+        if not row[column]:
+            instead = ""
+            if column == "image" and "picture" in known.COLUMNS:
+                instead = ", or set 'picture' to use Space Ranger's hires or lowres one"
+            yield f"'{column}' is missing, which platform {platform} needs; fill it in{instead}."
+    for column in COLUMNS:
+        given = row[column] != DEFAULTS.get(column, "")
+        if given and column not in (*OF_EVERY_PLATFORM, *known.COLUMNS):
+            yield f"platform {platform} takes no '{column}'; leave it empty."
+
+
+def _wrong_paths(row: Mapping[str, str]) -> Iterator[str]:
+    for column in PATH_COLUMNS:
+        kind = "folder" if column == "folder" else "file"
+        if not _is_inside(row[column]):
+            yield (
+                f"{column} '{row[column]}' must be a plain {kind} below the dataset's "
+                "root; correct it."
+            )
+
+
+def _wrong_numbers(row: Mapping[str, str]) -> Iterator[str]:
+    for column in SIZE_COLUMNS:
+        if row[column] and not 0 < pd.to_numeric(row[column], errors="coerce") < np.inf:
+            yield (
+                f"{column} is '{row[column]}'; give a positive number such as "
+                f"{EXAMPLES[column]}, or leave it empty{EMPTY_MEANS[column]}."
+            )
+    if row["bin_um"] and not re.fullmatch(r"0*[1-9]\d{0,2}", row["bin_um"]):
+        yield f"bin_um is '{row['bin_um']}'; give whole µm such as 8 or 16."
 
 
 def _is_inside(file: str) -> bool:

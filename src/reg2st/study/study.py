@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from reg2st.features.encoders import Encoder, encoder, path_name
+from reg2st.sections.readers import reader
+from reg2st.sections.section_row import SectionRow
 from reg2st.study.config import StudyConfig, read_config
 from reg2st.study.dataset_config import FrozenPanel
 from reg2st.study.datasets import Dataset, read_datasets
@@ -13,6 +16,7 @@ from reg2st.study.experiments import Experiment, read_experiments
 from reg2st.study.folds import Fold
 from reg2st.study.layout import Layout
 from reg2st.study.runs import Run, expand_runs
+from reg2st.study.sheets import section_row
 from reg2st.study.specification import RunSpec, SectionFiles
 
 
@@ -146,10 +150,20 @@ class Study:
             return self.layout.simulated_folder(dataset)
         return self.layout.raw_folder(dataset)
 
-    def raw_file(self, dataset: str, section: str, column: str) -> str | None:
-        """The path of a file of the sample sheet; None if the sheet names none."""
-        name = self.datasets[dataset].sheet.at[section, column]
-        return f"{self.raw_folder(dataset)}/{name}" if name else None
+    def section_row(self, dataset: str, section: str) -> SectionRow:
+        """What a dataset's sheet says of a section."""
+        return section_row(self.datasets[dataset].sheet, section)
+
+    def raw_files(self, dataset: str, section: str) -> dict[str, str]:
+        """The files that a section is read from, by name; the image is ``image``."""
+        row = self.section_row(dataset, section)
+        files = reader(row.platform).files(row, Path(self.raw_folder(dataset)))
+        return {name: str(path) for name, path in files.items()}
+
+    def label_file(self, dataset: str, section: str) -> str | None:
+        """The pathologist's labels of a section; None if its sheet names none."""
+        name = self.datasets[dataset].sheet.at[section, "labels"]
+        return str(Path(self.raw_folder(dataset)) / name) if name else None
 
     def panel(self, dataset: str, split: str, fold: str) -> str:
         """The panel of a fold: one for all folds if it is frozen."""

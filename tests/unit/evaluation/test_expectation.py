@@ -20,6 +20,7 @@ from reg2st.study.specification import RunSpec, SectionFiles
 from reg2st.training.load import load_sections
 from reg2st.training.predict import predict_folds
 from reg2st.training.train import train_run
+from sections import about
 
 GENES = [f"G{number}" for number in range(12)]
 SPOTS = 60
@@ -43,7 +44,7 @@ def section_files(folder, name: str) -> SectionFiles:
         var=pd.DataFrame(index=GENES),
         obsm={"spatial": xy * 100.0},
         uns={
-            "section": {"dataset": "made", "patient": name[0], "name": name, "dropped": {}},
+            "section": about(name, "made", name[0]),
             "spatial": {
                 name: {
                     "images": {"hires": np.zeros((4, 4, 3), np.uint8)},

@@ -9,6 +9,7 @@ import scipy.sparse
 from reg2st.evaluation.regions import region_agreement, section_agreements
 from reg2st.sections.section_file import write_section
 from reg2st.sections.targets import log_expression
+from sections import about
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_every_run_of_a_section_stands_beside_the_observed_expression(tmp_path, 
             "metadata": {"source_image_path": "slide.tif"},
         }
     }
-    section.uns["section"] = {"dataset": "her2st", "patient": "B", "name": "B1", "dropped": {}}
+    section.uns["section"] = about("B1", "her2st", "B")
     write_section(section, tmp_path / "B1.h5ad")
     pd.DataFrame({"barcode": spots, "label": labels}).to_csv(
         tmp_path / "B1.tsv", sep="\t", index=False

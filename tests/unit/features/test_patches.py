@@ -18,8 +18,8 @@ from reg2st.features.patches import (
     read_mean_grey,
     read_patches,
 )
-from reg2st.sections.readers.st import read_section
 from reg2st.sections.section_file import write_section
+from sections import read_st
 
 WIDTH, HEIGHT = 1300, 900
 SPOTS = {"1x2": (600.4, 400.6), "4x5": (300.5, 449.5), "7x8": (1295.0, 10.0)}
@@ -43,7 +43,7 @@ def section(tmp_path):
         for spot, (pixel_x, pixel_y) in SPOTS.items():
             rows.append("\t".join([*spot.split("x"), str(pixel_x), str(pixel_y), "1"]))
         (tmp_path / "spots.tsv").write_text("\n".join(rows))
-        read = read_section(
+        read = read_st(
             "S1",
             dataset="small",
             patient="P",
@@ -189,7 +189,7 @@ def test_a_slide_as_large_as_a_real_one_is_cut_within_bounds(tmp_path):
     rows = [f"{x}\t{y}\t{500 * x}\t{500 * y}" for x in range(1, 18) for y in range(1, 18)]
     (tmp_path / "spots.tsv").write_text("\n".join(["x\ty\tpixel_x\tpixel_y", *rows]))
     tables = {kind: tmp_path / f"{kind}.tsv" for kind in ("counts", "spots")}
-    section = read_section("S1", dataset="large", patient="P", image=slide, **tables)
+    section = read_st("S1", dataset="large", patient="P", image=slide, **tables)
     patches = cut_within_bounds(slide, section, tmp_path)
     assert not patches.padded.any()
     for (x, y), grey in zip(patches.coords[::50], patches.mean_grey[::50], strict=True):
@@ -200,7 +200,7 @@ def test_a_slide_as_large_as_a_real_one_is_cut_within_bounds(tmp_path):
 def test_a_real_section_is_cut_within_its_bounds(shared, tmp_path):
     data = shared / "data" / "her2st"
     slide = data / "ST-imgs" / "B" / "B4" / "BT10737_D2_HE.jpg"
-    section = read_section(
+    section = read_st(
         "B4",
         dataset="her2st",
         patient="B",

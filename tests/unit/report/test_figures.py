@@ -38,6 +38,7 @@ from reg2st.report.style import (
 )
 from reg2st.sections.section_file import load_section_arrays, write_section
 from reg2st.sections.targets import log_expression
+from sections import about
 
 METHODS = (
     *("brightness", "ridge", "sister_section", "histogene", "hist2st", "thitogene", "hggep"),
@@ -366,17 +367,15 @@ def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8, diameter=30.0):
     )
     section.X[:, GENES.index("CONSTANT")] = 0
     section.X = scipy.sparse.csr_matrix(section.X)
-    metadata = {"source_image_path": "slide.tif"}
-    if um_per_px:
-        metadata["um_per_px"] = um_per_px
+    sizes = {"um_per_px": um_per_px} if um_per_px else {}
     section.uns["spatial"] = {
         "S1": {
             "images": {"hires": random.integers(0, 255, (150, 220, 3), dtype=np.uint8)},
             "scalefactors": {"tissue_hires_scalef": 0.25, "spot_diameter_fullres": diameter},
-            "metadata": metadata,
+            "metadata": {"source_image_path": "slide.tif"},
         }
     }
-    section.uns["section"] = {"dataset": "demo", "patient": "P1", "name": "S1", "dropped": {}}
+    section.uns["section"] = about("S1", "demo", "P1", **sizes)
     write_section(section, folder / "S1.h5ad")
     return folder / "S1.h5ad"
 

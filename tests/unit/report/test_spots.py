@@ -7,8 +7,8 @@ from PIL import Image
 from reg2st.features.patches import View, cut_patches, read_patches
 from reg2st.report.figures.spots import spots
 from reg2st.report.style import save
-from reg2st.sections.readers.st import read_section
 from reg2st.sections.section_file import write_section
+from sections import read_st
 
 SPOTS = """x\ty\tpixel_x\tpixel_y\tselected
 1\t2\t600.4\t400.6\t1
@@ -25,7 +25,7 @@ def section(tmp_path):
     Image.fromarray(np.full((900, 1300, 3), 200, np.uint8)).save(slide)
     (tmp_path / "counts.tsv").write_text("\tACTB\n1x2\t1\n4x5\t1\n7x8\t1\n")
     (tmp_path / "spots.tsv").write_text(SPOTS)
-    section = read_section(
+    section = read_st(
         "S1",
         dataset="small",
         patient="P",

@@ -88,6 +88,13 @@ def test_a_recipe_that_leaves_no_gene_says_so():
         apply_recipe(Recipe(100, 10_000), section, [section], [section])
 
 
+def test_sections_of_two_species_have_no_gene_in_common():
+    human = simulated("A", [f"GENE{index}" for index in range(200)], 0)
+    mouse = simulated("B", [f"Gene{index}" for index in range(200)], 1)
+    with pytest.raises(UserError, match=r"Section B has none of the .* genes that section A"):
+        apply_recipe(Recipe(100, 1), human, [human, mouse], [human, mouse])
+
+
 def test_a_panel_is_written_with_its_provenance(tmp_path):
     write_panel(tmp_path / "panel.txt", ["ACTB", "GAPDH"], {"chosen": "by hand"})
     assert read_panel(tmp_path / "panel.txt") == ["ACTB", "GAPDH"]

@@ -14,9 +14,7 @@ from reg2st.base.errors import UserError
 from reg2st.sections.readers.st import (
     read_counts,
     read_labels,
-    read_section,
     read_spots,
-    spot_diameter_px,
 )
 from reg2st.sections.section_file import (
     load_gene_names,
@@ -24,6 +22,7 @@ from reg2st.sections.section_file import (
     load_thumbnail,
     write_section,
 )
+from sections import read_st
 
 COUNTS = "\tACTB\tERBB2\tKRT5\n1x2\t3\t0\t1\n1x3\t0\t7\t0\n2x2\t1\t1\t1\n2x3\t0\t0\t9\n"
 SPOTS = """x\ty\tnew_x\tnew_y\tpixel_x\tpixel_y\tselected
@@ -43,13 +42,11 @@ LABELS = """Row.names\tx\ty\tpixel_x\tpixel_y\tlabel
 def raw(tmp_path):
     """Writes a section's raw files, with changes, and returns the arguments to read it."""
 
-    def write(counts=COUNTS, spots=SPOTS, labels=None, size=(400, 500)):
-        files = {"counts": counts, "spots": spots, "labels": labels}
+    def write(counts=COUNTS, spots=SPOTS, size=(400, 500)):
         paths = {}
-        for kind, text in files.items():
-            if text is not None:
-                paths[kind] = tmp_path / f"{kind}.tsv"
-                paths[kind].write_text(text)
+        for kind, text in (("counts", counts), ("spots", spots)):
+            paths[kind] = tmp_path / f"{kind}.tsv"
+            paths[kind].write_text(text)
         paths["image"] = tmp_path / "slide.png"
         Image.fromarray(np.full((size[1], size[0], 3), 200, np.uint8)).save(paths["image"])
         return paths
@@ -58,7 +55,7 @@ def raw(tmp_path):
 
 
 def section_of(paths, **more):
-    return read_section("S1", dataset="small", patient="P", **paths, **more)
+    return read_st("S1", dataset="small", patient="P", **paths, **more)
 
 
 def test_counts_are_the_files_own(tmp_path):
@@ -168,41 +165,34 @@ def test_spots_without_a_selected_column_are_all_selected(tmp_path):
 
 
 def test_a_section_follows_the_contract(raw):
-    section = section_of(raw(labels=LABELS), um_per_px=0.5)
+    section = section_of(raw(), um_per_px=0.5)
     assert section.obs_names.tolist() == ["1x2", "1x3", "2x2", "2x3"]
     assert section.obs["array_col"].tolist() == [1, 1, 2, 2]
     assert section.obs["array_row"].tolist() == [2, 3, 2, 3]
-    assert section.obs["label"].tolist()[:3] == [
-        "invasive cancer",
-        "connective tissue",
-        "invasive cancer",
-    ]
-    assert pd.isna(section.obs["label"].iloc[3])
     assert section.obsm["spatial"].dtype == np.float64
     assert section.obsm["spatial"][1].tolist() == [101.5, 300.25]
     place = section.uns["spatial"]["S1"]
     assert place["images"]["hires"].dtype == np.uint8
     assert place["scalefactors"] == {"tissue_hires_scalef": 1.0, "spot_diameter_fullres": 200.0}
-    assert place["metadata"]["um_per_px"] == 0.5
-    assert section.uns["section"]["patient"] == "P"
-    assert section.uns["section"]["dropped"]["spots without a label"] == 1
+    told = section.uns["section"]
+    assert (told["name"], told["dataset"], told["patient"]) == ("S1", "small", "P")
+    assert (told["platform"], told["format_version"]) == ("st", 2)
+    assert (told["um_per_px"], told["spot_pitch_um"], told["spot_diameter_um"]) == (0.5, 200, 100)
 
 
 def test_what_the_join_drops_is_counted_in_the_log(raw, caplog):
     counts = COUNTS + "9x9\t1\t1\t1\n8x8\t2\t2\t2\n7x7\t1\t1\t1\n"
     spots = SPOTS + "5\t5\t5\t5\t10\t10\t1\n8\t8\t8\t8\t20\t20\t0\n7\t7\t7\t7\t401\t20\t1\n"
     with caplog.at_level(logging.INFO):
-        section = section_of(raw(counts, spots, labels=LABELS + "x\t40\t40\t1\t1\tfat\n"))
+        section = section_of(raw(counts, spots))
     assert section.n_obs == 4
     assert section.uns["section"]["dropped"] == {
         "spots without counts": 1,
         "counts without a spot": 1,
         "not selected": 1,
         "off the slide": 1,
-        "spots without a label": 1,
-        "labels without a spot": 1,
     }
-    for told in ("1 spots without counts", "1 off the slide", "1 labels without a spot"):
+    for told in ("1 spots without counts", "1 off the slide"):
         assert told in caplog.text
 
 
@@ -213,31 +203,21 @@ def test_spots_that_belong_to_another_section_are_refused(raw):
 
 
 def test_a_section_without_spots_left_is_refused(raw):
-    with pytest.raises(UserError, match=r"no spots left .*4 off the slide"):
-        section_of(raw(size=(50, 50)))
+    with pytest.raises(UserError, match=r"no spots left .*4 not selected"):
+        section_of(raw(spots=SPOTS.replace("\t1\n", "\t0\n")))
 
 
-def test_the_sheets_pixel_size_wins_and_without_one_the_grid_tells_the_diameter(raw):
-    unknown = section_of(raw())
-    place = unknown.uns["spatial"]["S1"]
-    assert "um_per_px" not in place["metadata"]
+def test_without_a_pixel_size_the_pitch_tells_it(raw):
+    told = section_of(raw())
+    place = told.uns["spatial"]["S1"]
+    assert told.uns["section"]["um_per_px"] == pytest.approx(2, rel=0.01)
     assert place["scalefactors"]["spot_diameter_fullres"] == pytest.approx(50, rel=0.01)
-
-
-def test_the_grids_pitch_holds_for_a_turned_array():
-    rng = np.random.default_rng(0)
-    array_xy = rng.integers(0, 30, (100, 2))
-    turn = np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
-    pixel_xy = 272 * array_xy @ turn + rng.normal(0, 5, (100, 2))
-    assert spot_diameter_px(array_xy, pixel_xy, None) == pytest.approx(136, rel=0.01)
-    assert spot_diameter_px(array_xy, pixel_xy, 0.8) == pytest.approx(125)
-    assert np.isnan(spot_diameter_px(array_xy[:1], pixel_xy[:1], None))
 
 
 def test_a_section_file_reads_back_with_and_without_anndata(raw, tmp_path):
     import anndata
 
-    section = section_of(raw(labels=LABELS), um_per_px=0.5)
+    section = section_of(raw(), um_per_px=0.5)
     path = tmp_path / "S1.h5ad"
     write_section(section, path)
     back = anndata.read_h5ad(path)
@@ -252,10 +232,13 @@ def test_a_section_file_reads_back_with_and_without_anndata(raw, tmp_path):
     np.testing.assert_array_equal(arrays.pixel_xy, section.obsm["spatial"])
     assert arrays.counts.tolist() == [[1, 3], [0, 0], [1, 1], [9, 0]]
     assert arrays.counts.dtype == np.float32
-    assert arrays.labels.tolist() == ["invasive cancer", "connective tissue", "invasive cancer", ""]
-    assert arrays.um_per_px == 0.5
+    assert arrays.platform == "st"
+    assert (arrays.um_per_px, arrays.spot_pitch_um, arrays.spot_diameter_um) == (0.5, 200, 100)
+    assert arrays.spot_pitch_px == pytest.approx(100, rel=0.01)
     assert arrays.spot_diameter_px == 200
-    assert arrays.dropped["spots without a label"] == 1
+    assert arrays.dropped["not selected"] == 0
+    assert arrays.warnings == list(section.uns["section"]["warnings"])
+    assert len(arrays.warnings) == 1  # 200 µm are 100 px, so a pixel is rather 2 µm
     assert load_section_arrays(path).counts is None
     assert load_gene_names(path) == ["ACTB", "ERBB2", "KRT5"]
     picture, scale = load_thumbnail(path)
@@ -270,9 +253,21 @@ def test_an_absent_gene_is_zero_and_counted_and_no_gene_at_all_is_refused(raw, t
     assert arrays.absent_genes == ["TP53"]
     assert arrays.counts.tolist() == [[0, 3], [0, 0], [0, 1], [0, 0]]
     assert "1 of 2 panel genes are absent and count as zero: TP53" in caplog.text
-    assert arrays.labels is None
     with pytest.raises(UserError, match="none of the 1 genes"):
         load_section_arrays(path, ["TP53"])
+
+
+def test_a_section_file_of_another_format_is_refused(raw, tmp_path):
+    path = tmp_path / "S1.h5ad"
+    section = section_of(raw())
+    section.uns["section"]["format_version"] = 1
+    write_section(section, path)
+    with pytest.raises(UserError, match=r"S1\.h5ad has format version 1.*delete it"):
+        load_section_arrays(path)
+    del section.uns["section"]["format_version"]
+    write_section(section, path)
+    with pytest.raises(UserError, match=r"S1\.h5ad has no format version"):
+        load_gene_names(path)
 
 
 def test_what_is_no_section_file_is_refused(tmp_path):
@@ -319,7 +314,7 @@ def test_real_labels_join_by_rounding(shared, caplog):
 
 def test_a_real_section_joins_completely(shared):
     data = shared / "data" / "her2st"
-    section = read_section(
+    section = read_st(
         "B4",
         dataset="her2st",
         patient="B",

@@ -13,12 +13,13 @@ import pytest
 
 from reg2st.base.errors import UserError
 from reg2st.evaluation.metrics import pearson
-from reg2st.sections.readers.st import read_section
+from reg2st.sections.readers.st import read_labels
 from reg2st.sections.simulate import parse_simulation, simulated_sheet
 from reg2st.sections.simulate.simulated_section import SectionPaths, simulate_section
 from reg2st.sections.simulate.simulated_tissue import REGIONS
 from reg2st.sections.targets import log_expression
 from reg2st.study.sheets import check_sheet
+from sections import read_st
 
 SMALL = {"pitch_px": 64, "spots": 60}
 NOISELESS = {"median_library": 1e7, "dispersion": 1e6, "zero_inflation": 0.0}
@@ -132,20 +133,19 @@ def test_first_sections_hold_one_spot_of_each_odd_kind(small: dict[str, SectionP
 
 
 def test_a_simulated_section_can_be_read(full_size: SectionPaths) -> None:
-    section = read_section(
+    section = read_st(
         "A1",
         dataset="simulated",
         patient="A",
         image=full_size.image,
         counts=full_size.counts,
         spots=full_size.spots,
-        labels=full_size.labels,
     )
     spots = read_spots(full_size)
     kept = section.obs_names
     assert len(spots) - 4 <= len(kept) < len(spots)
     truth = read_truth(full_size).reset_index("region")["region"]
-    assert (section.obs["label"].astype(str) == truth.loc[kept]).all()
+    assert (read_labels(full_size.labels).loc[kept] == truth.loc[kept]).all()
     counts = read_counts(full_size).loc[kept, section.var_names]
     assert (section.X.toarray() == counts.to_numpy()).all()
 

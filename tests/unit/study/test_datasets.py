@@ -2,9 +2,11 @@
 
 import pytest
 
+from outs import Outs
 from reg2st.base.errors import UserError
 from reg2st.study.config import read_config
 from reg2st.study.datasets import read_datasets
+from reg2st.study.study import Study
 
 SECTIONS = {"A1": "A", "A2": "A", "B1": "B", "001": "C"}
 COLUMNS = ("section", "patient", "image", "counts", "spots", "labels")
@@ -116,3 +118,63 @@ def test_every_mistake_of_every_dataset_is_reported_at_once(study, folder):
         *["datasets.gone.root"] * 6,
     ]
     assert "1 further files of the sample sheet do not exist" in lines[-1]
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A study of a Visium folder, a HEST-1k section and an h5ad file."""
+    Outs().write(tmp_path / "S1" / "outs")
+    names = ("S1.tif", "S3.tif", "S3.h5ad")
+    names += ("hest/st/S2.h5ad", "hest/wsis/S2.tif", "hest/metadata/S2.json")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "sheet.tsv").write_text(
+        "section\tpatient\tplatform\tfolder\timage\tcounts\n"
+        "S1\tA\tvisium\tS1\tS1.tif\t\nS2\tB\thest\thest\t\t\nS3\tC\th5ad\t\tS3.tif\tS3.h5ad\n"
+    )
+    panel = {"recipe": {}}
+    dataset = {"root": str(tmp_path), "sheet": f"{tmp_path}/sheet.tsv", "panel": panel}
+    return {"name": "study", "datasets": {"mine": dataset}}
+
+
+def test_a_dataset_may_mix_platforms(mixed, tmp_path):
+    study = Study.read(mixed)
+    files = {name: study.raw_files("mine", name) for name in ("S1", "S2", "S3")}
+    assert files["S1"]["matrix"] == f"{tmp_path}/S1/outs/filtered_feature_bc_matrix.h5"
+    assert files["S1"]["positions"] == f"{tmp_path}/S1/outs/spatial/tissue_positions.csv"
+    assert files["S1"]["image"] == f"{tmp_path}/S1.tif"
+    assert files["S2"]["image"] == f"{tmp_path}/hest/wsis/S2.tif"
+    assert files["S3"] == {"counts": f"{tmp_path}/S3.h5ad", "image": f"{tmp_path}/S3.tif"}
+    assert study.label_file("mine", "S1") is None
+
+
+@pytest.mark.parametrize(
+    ("gone", "sentence"),
+    [
+        ("S1/outs/filtered_feature_bc_matrix.h5", r"section S1: .*S1/outs has no count matrix"),
+        ("S1/outs/spatial/tissue_positions.csv", r"section S1: .*spatial has no spot positions"),
+        ("S1.tif", r"section S1: its image file .*S1\.tif does not exist"),
+        ("hest/metadata/S2.json", r"section S2: .* has no metadata/S2\.json"),
+        ("S3.h5ad", r"section S3: its counts file .*S3\.h5ad does not exist"),
+    ],
+)
+def test_what_a_platform_misses_is_one_sentence(mixed, tmp_path, gone, sentence):
+    (tmp_path / gone).unlink()
+    with pytest.raises(UserError, match=f"^Config, datasets.mine.root: {sentence}"):
+        Study.read(mixed)
+
+
+def test_folders_are_not_downloaded(mixed):
+    dataset = mixed["datasets"]["mine"]
+    dataset |= {"root": None, "source": {"base": "https://host/"}}
+    with pytest.raises(UserError) as error:
+        Study.read(mixed)
+    lines = str(error.value).splitlines()
+    assert "section S1: its platform reads a folder; say by `root` where it is." in lines[1]
+    assert "section S2: its platform reads a folder" in lines[2]
+
+
+def test_one_patient_has_no_patient_out_but_section_out(study):
+    config = study(mine={"sections": ["A1", "A2"]}).model_copy(update={"splits": ("section_out",)})
+    assert list(read_datasets(config)["mine"].sheet.index) == ["A1", "A2"]

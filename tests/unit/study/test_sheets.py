@@ -5,7 +5,8 @@ import re
 import pytest
 
 from reg2st.base.errors import UserError
-from reg2st.study.sheets import read_sheet
+from reg2st.sections.section_row import SectionRow
+from reg2st.study.sheets import read_sheet, section_row
 
 SHEET = """section\tpatient\timage\tcounts\tspots\tum_per_px
 A1\tA\tA1.jpg\tA1.tsv\tA1_spots.tsv\t0.7
@@ -141,3 +142,65 @@ def test_every_mistake_is_reported_at_once(read):
         "line 3",
         "line 3",
     ]
+
+
+PLATFORMS = """section\tpatient\tplatform\tfolder\timage\tcounts\tspots\tbin_um\tpicture\
+\tspot_pitch_um
+S1\tA\t\t\tS1.jpg\tS1.tsv\tS1_spots.tsv\t\t\t150
+S2\tA\tvisium\tS2/outs\tS2.tif\t\t\t\t\t
+S3\tB\tvisium\tS3\t\t\t\t\thires\t
+S4\tB\tvisium_hd\tS4\tS4.tif\t\t\t8\t\t
+S5\tC\th5ad\t\tS5.tif\tS5.h5ad\t\t\t\t
+S6\tC\thest\thest\t\t\t\t\t\t
+"""
+
+
+def test_a_sheet_may_mix_platforms(read):
+    sheet = read(PLATFORMS.encode())
+    rows = {name: section_row(sheet, name) for name in sheet.index}
+    assert [row.platform for row in rows.values()] == [
+        *("st", "visium", "visium", "visium_hd", "h5ad", "hest")
+    ]
+    assert rows["S1"].spot_pitch_um == 150
+    assert rows["S1"].um_per_px is None
+    assert (rows["S2"].folder, rows["S2"].picture) == ("S2/outs", "full")
+    assert (rows["S3"].image, rows["S3"].picture) == ("", "hires")
+    assert rows["S4"].bin_um == 8
+    assert rows["S2"].bin_um is None
+    assert rows["S5"].counts == "S5.h5ad"
+    assert rows["S6"] == SectionRow("S6", "C", "hest", folder="hest")
+
+
+def test_the_header_needs_only_what_the_platforms_of_its_rows_need(read):
+    sheet = read(b"section\tpatient\tplatform\tfolder\nS1\tA\thest\thest\n")
+    assert list(sheet["image"]) == [""]
+    with pytest.raises(UserError, match=r"sheet\.tsv, the header has no column 'image'"):
+        read(b"section\tpatient\tplatform\tfolder\nS1\tA\tvisium\tS1\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("S2\tA\tvisium", "S2\tA\tvisum", "line 3: platform 'visum' is not one (did you mean 'vi"),
+        ("S2/outs", "", "line 3: 'folder' is missing, which platform visium needs; fill it in."),
+        (
+            "S2.tif",
+            "",
+            "line 3: 'image' is missing, which platform visium needs; fill it in, or",
+        ),
+        ("S4.tif\t\t\t8", "S4.tif\t\t\t", "line 5: 'bin_um' is missing, which platform visium_hd"),
+        ("S4.tif\t\t\t8", "S4.tif\t\t\t8.5", "line 5: bin_um is '8.5'; give whole µm such as 8"),
+        ("S2.tif\t\t\t", "S2.tif\t\t\t8", "line 3: platform visium takes no 'bin_um'; leave it"),
+        ("\thires", "\tlow", "line 4: picture 'low' is not one (did you mean 'lowres'?)."),
+        ("S5.h5ad", "", "line 6: 'counts' is missing, which platform h5ad needs; fill it in."),
+        ("\t150", "\t-1", "line 2: spot_pitch_um is '-1'; give a positive number such as 200"),
+        ("S2/outs", "../outs", "line 3: folder '../outs' must be a plain folder below"),
+        ("\tfolder", "\tfoldr", "the header has no column 'folder' (did you mean 'foldr'?)"),
+        ("\tpicture", "\tpictur", "a column 'pictur'; rename it, for example to 'picture'"),
+    ],
+)
+def test_a_mistake_of_a_platform_is_one_sentence_with_its_line(read, old, new, sentence):
+    assert old in PLATFORMS
+    with pytest.raises(UserError) as error:
+        read(PLATFORMS.replace(old, new).encode())
+    assert sentence in str(error.value)

@@ -8,6 +8,7 @@ import gzip
 import itertools
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,19 +16,16 @@ import numpy as np
 import pandas as pd
 
 from reg2st.base.errors import UserError
-from reg2st.sections.slides import open_slide
+from reg2st.sections.geometry import LEGACY_ST
+from reg2st.sections.raw_section import RawSection
+from reg2st.sections.section_row import SectionRow
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from scipy.sparse import csr_matrix
 
 log = logging.getLogger(__name__)
 
-SPOT_PITCH_UM = 200.0
-SPOT_DIAMETER_UM = 100.0
-"""Spatial Transcriptomics arrays: 100 µm spots, 200 µm apart (Ståhl et al. 2016)."""
-
-THUMBNAIL_PX = 1000
+COLUMNS = ("image", "counts", "spots")
 
 SPOT_COLUMNS = ("x", "y", "pixel_x", "pixel_y")
 LABEL_COLUMNS = ("x", "y", "label")
@@ -133,128 +131,51 @@ def read_labels(path: str | os.PathLike) -> pd.Series:
     return labels
 
 
-def read_section(
-    name: str,
-    *,
-    dataset: str,
-    patient: str,
-    image: str | os.PathLike,
-    counts: str | os.PathLike,
-    spots: str | os.PathLike,
-    labels: str | os.PathLike | None = None,
-    um_per_px: float | None = None,
-) -> "AnnData":
-    """Join a section's raw files on the array position of each spot.
+def required(row: SectionRow) -> tuple[str, ...]:
+    """Columns of the sample sheet that a row must fill in."""
+    return ("image", "counts", "spots")
 
-    A spot is kept when it is selected, has counts and its centre lies on the slide; what is
-    left out is counted in the log and in ``uns["section"]["dropped"]``. The spots keep the
-    order of the count file.
 
-    Args:
-        um_per_px: micrometres a pixel at level 0; wins over what the slide itself says.
+def files(row: SectionRow, root: Path) -> dict[str, Path]:
+    """The files that ``read`` needs, by name."""
+    return {"image": root / row.image, "counts": root / row.counts, "spots": root / row.spots}
 
-    Returns:
-        AnnData, scverse conventions: X raw counts float32 CSR; obs array_row (y),
-        array_col (x) and, with labels, label; obsm["spatial"] float64 pixels (x, y) of
-        level 0; uns["spatial"][name] as squidpy expects it; uns["section"].
+
+def read(files: Mapping[str, Path], row: SectionRow) -> RawSection:
+    """Join counts and spots on the array position; the order is that of the count file.
+
+    A spot is kept when it is selected and has counts.
 
     Raises:
-        UserError: a file is bad, no spot matches a row of counts, or no spot is left.
+        UserError: a file is bad, or no spot matches a row of counts.
     """
-    from anndata import AnnData
-
-    matrix, genes, keys = read_counts(counts)
-    places = read_spots(spots)
-    with open_slide(image) as slide:
-        width, height = slide.size_px
-        thumbnail = slide.thumbnail(THUMBNAIL_PX)
-        um_per_px = um_per_px or slide.um_per_px
-
+    matrix, genes, keys = read_counts(files["counts"])
+    places = read_spots(files["spots"])
     in_places = np.isin(keys, places.index)
     if not in_places.any():
         raise UserError(
-            f"No spot of {spots} matches a row of {counts} (the first are {places.index[0]} and "
-            f"{keys[0]}); check that both belong to section {name}."
+            f"No spot of {files['spots']} matches a row of {files['counts']} (the first are "
+            f"{places.index[0]} and {keys[0]}); check that both belong to section {row.section}."
         )
     joined = places.reindex(keys)
     selected = joined["selected"].eq(True).to_numpy()
-    on_slide = joined["pixel_x"].between(0, width - 1) & joined["pixel_y"].between(0, height - 1)
-    kept = selected & on_slide.to_numpy()
-    dropped = {
-        "spots without counts": int((~places.index.isin(keys)).sum()),
-        "counts without a spot": int((~in_places).sum()),
-        "not selected": int((in_places & ~selected).sum()),
-        "off the slide": int((selected & ~kept).sum()),
-    }
-    if not kept.any():
-        raise UserError(
-            f"Section {name} has no spots left ({_counted(dropped)}); check {spots} "
-            f"against {image}."
-        )
-    joined = joined[kept]
-    obs = pd.DataFrame(
-        {
-            "array_row": joined["array_row"].astype(np.int64),
-            "array_col": joined["array_col"].astype(np.int64),
+    joined = joined[selected]
+    return RawSection(
+        name=row.section,
+        platform=row.platform,
+        counts=matrix[selected],
+        genes=genes,
+        barcodes=joined.index.tolist(),
+        pixel_xy=joined[["pixel_x", "pixel_y"]].to_numpy(dtype=np.float64),
+        array_xy=joined[["array_col", "array_row"]].to_numpy(dtype=np.int64),
+        array=LEGACY_ST,
+        slide_before_pitch=True,
+        dropped={
+            "spots without counts": int((~places.index.isin(keys)).sum()),
+            "counts without a spot": int((~in_places).sum()),
+            "not selected": int((in_places & ~selected).sum()),
         },
-        index=joined.index.astype(str).rename(None),
     )
-    if labels is not None:
-        by_spot = read_labels(labels)
-        obs["label"] = pd.Categorical(by_spot.reindex(obs.index))
-        dropped["spots without a label"] = int(obs["label"].isna().sum())
-        dropped["labels without a spot"] = int((~by_spot.index.isin(obs.index)).sum())
-    log.info("%s: %d spots, %d genes; %s", name, len(obs), len(genes), _counted(dropped))
-
-    pixel_xy = joined[["pixel_x", "pixel_y"]].to_numpy(dtype=np.float64)
-    metadata = {"source_image_path": str(image)}
-    if um_per_px is not None:
-        metadata["um_per_px"] = float(um_per_px)
-    section = AnnData(
-        X=matrix[kept],
-        obs=obs,
-        var=pd.DataFrame(index=pd.Index(genes)),
-        obsm={"spatial": pixel_xy},
-    )
-    section.uns["spatial"] = {
-        name: {
-            "images": {"hires": thumbnail},
-            "scalefactors": {
-                "tissue_hires_scalef": max(thumbnail.shape) / max(width, height),
-                "spot_diameter_fullres": spot_diameter_px(
-                    obs[["array_col", "array_row"]].to_numpy(), pixel_xy, um_per_px
-                ),
-            },
-            "metadata": metadata,
-        }
-    }
-    section.uns["section"] = {
-        "dataset": dataset,
-        "patient": patient,
-        "name": name,
-        "dropped": dropped,
-    }
-    return section
-
-
-def spot_diameter_px(array_xy: np.ndarray, pixel_xy: np.ndarray, um_per_px: float | None) -> float:
-    """Diameter of a spot at level 0.
-
-    Where the pixel size is unknown it follows from the pitch of the array: the affine map
-    from array positions to pixels, fitted by least squares, stretches lengths by the square
-    root of its determinant. NaN where the spots do not span a plane.
-
-    Shapes:
-        array_xy ``[n, 2]``, pixel_xy ``[n, 2]``.
-    """
-    if um_per_px is not None:
-        return SPOT_DIAMETER_UM / um_per_px
-    centred = array_xy - array_xy.mean(axis=0)
-    slopes, _, rank, _ = np.linalg.lstsq(centred.astype(float), pixel_xy, rcond=None)
-    if rank < 2:
-        return float("nan")
-    pitch_px = np.sqrt(abs(np.linalg.det(slopes)))
-    return float(pitch_px * SPOT_DIAMETER_UM / SPOT_PITCH_UM)
 
 
 def _existing(path: str | os.PathLike, kind: str) -> Path:
@@ -342,10 +263,6 @@ def _complaint(value: object) -> str:
     if number < 0:
         return f"a negative count ({number:g})"
     return f"a fractional count ({number:g})" if np.isfinite(number) else f"'{value}'"
-
-
-def _counted(dropped: dict[str, int]) -> str:
-    return ", ".join(f"{number} {reason}" for reason, number in dropped.items())
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

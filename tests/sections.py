@@ -1,0 +1,32 @@
+"""Sections as tests make them."""
+
+from pathlib import Path
+
+import numpy as np
+from anndata import AnnData
+
+from reg2st.sections.assembly import read_section
+from reg2st.sections.section_file import FORMAT_VERSION
+from reg2st.sections.section_row import SectionRow
+
+
+def read_st(
+    name: str, *, dataset: str, patient: str, image: Path, counts: Path, spots: Path, **said: float
+) -> AnnData:
+    """A section of the legacy platform, read from its three files; ``said`` is of the sheet."""
+    files = {"image": image, "counts": counts, "spots": spots}
+    return read_section(SectionRow(name, patient, **said), files, dataset)
+
+
+def about(name: str, dataset: str, patient: str, **sizes: float) -> dict:
+    """``uns["section"]`` of a section that a test makes by hand."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "dataset": dataset,
+        "patient": patient,
+        "name": name,
+        "platform": "st",
+        "dropped": {},
+        "warnings": np.array([], dtype=object),
+        **sizes,
+    }
