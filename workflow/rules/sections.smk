@@ -114,6 +114,27 @@ rule read_section:
         "../../scripts/sections/read_section.py"
 
 
+# Only on request: name the folder as a target.
+rule export_spatialdata:
+    input:
+        section=LAYOUT.section(),
+        image=raw_image,
+    output:
+        directory(LAYOUT.spatialdata()),
+    log:
+        LAYOUT.log("export_spatialdata", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("export_spatialdata", "{dataset}", "{section}")
+    conda:
+        "../../envs/spatialdata.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    message:
+        "Writing section {wildcards.section} of {wildcards.dataset} as SpatialData"
+    script:
+        "../../scripts/sections/export_spatialdata.py"
+
+
 rule read_labels:
     input:
         section=LAYOUT.section(),

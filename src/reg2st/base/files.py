@@ -26,9 +26,9 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path that replaces ``path`` when the block succeeds.
 
     It has the name of ``path``, since libraries choose formats by suffix, and lies in a hidden
-    folder beside it, since some libraries write temporary files next to their output. When the
-    block raises, the folder is removed and ``path`` is untouched. What a killed writer of ``path``
-    left behind is removed first.
+    folder beside it, since some libraries write temporary files next to their output. It may be a
+    file or a folder. When the block raises, it is removed and ``path`` is untouched. What a killed
+    writer of ``path`` left behind is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +38,12 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     temporary = folder / path.name
     try:
         yield temporary
-        with open(temporary, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.chmod(temporary, 0o666 & ~UMASK)  # some libraries write for the owner only
+        if temporary.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with open(temporary, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.chmod(temporary, 0o666 & ~UMASK)  # some libraries write for the owner only
         os.replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Parts of an AnnData file: raw counts, never dense as a whole, and where its spots lie."""
+"""Parts of an AnnData file, HDF5 or zarr: raw counts, never dense as a whole, and positions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,7 +153,7 @@ def _read_sparse(element: h5py.Group | h5py.Dataset) -> "csr_matrix":
     from anndata.io import read_elem
     from scipy.sparse import csr_matrix, vstack
 
-    if isinstance(element, h5py.Group):
+    if not hasattr(element, "shape"):  # a group of arrays, in HDF5 or zarr
         return csr_matrix(read_elem(element), dtype=np.float32)
     starts = range(0, max(len(element), 1), ROWS_A_CHUNK)
     chunks = [csr_matrix(element[start : start + ROWS_A_CHUNK]) for start in starts]

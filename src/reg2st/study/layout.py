@@ -63,6 +63,10 @@ class Layout:
     def section(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
         return f"{self.results}/sections/{dataset}/{section}.h5ad"
 
+    def spatialdata(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
+        """A section and its slide for other tools."""
+        return f"{self.results}/spatialdata/{dataset}/{section}.zarr"
+
     def labels(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
         """The pathologist's labels of a section's spots; a separate file, as no model reads it."""
         return f"{self.results}/labels/{dataset}/{section}.tsv"
