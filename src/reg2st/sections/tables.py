@@ -43,7 +43,8 @@ FOREIGN = {
 }
 """What a file is that begins so, and what to do. Letters count as small ones."""
 
-CELLS_AT_ONCE = 1 << 23
+CELLS_AT_ONCE = 1 << 21
+"""Numbers that are dense at a time, at some 50 bytes each while they are read."""
 
 
 class Row(NamedTuple):
@@ -79,8 +80,8 @@ def open_text(path: str | os.PathLike, kind: str) -> Iterator[io.TextIOBase]:
         kind: what the file is ("count file"), for errors.
 
     Raises:
-        UserError: the file, or what the block reads of it, is no such text, is cut short, or is
-            no table.
+        UserError: the file does not exist, is no such text, is cut short, or is no table; also when
+            the block finds that out while it reads.
     """
     name = f"The {kind} {path}"
     try:
@@ -98,6 +99,8 @@ def open_text(path: str | os.PathLike, kind: str) -> Iterator[io.TextIOBase]:
         raise UserError(f"{name} is damaged ({error}); fetch it again.") from error
     except UnicodeError as error:
         raise _no_text(name) from error
+    except FileNotFoundError as error:
+        raise UserError(f"{name} does not exist; check the sample sheet.") from error
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror or error}.") from error
     except csv.Error as error:

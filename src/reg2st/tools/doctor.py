@@ -79,7 +79,7 @@ def check_packages(constraints: Path = ROOT / "constraints.txt") -> Check:
     """Installed packages against the pins; only those that the project depends on must be there."""
     needed = map(Requirement, importlib.metadata.requires(PROJECT) or [])
     names = {each.name for each in needed if not each.marker or each.marker.evaluate()}
-    text = constraints.read_text() if constraints.exists() else ""
+    text = constraints.read_text(encoding="utf-8") if constraints.exists() else ""
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     pins = {pin.name: pin.specifier for pin in map(Requirement, filter(None, lines))}
     found = {name: _version(name) for name in names | pins.keys()}
@@ -124,7 +124,7 @@ def check_folder(name: str) -> Check:
     try:
         with (
             tempfile.TemporaryDirectory(dir=place, prefix=".space and ü ") as folder,
-            open(Path(folder) / "file", "w") as file,
+            open(Path(folder) / "file", "wb") as file,
         ):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except UnicodeEncodeError as error:
@@ -236,7 +236,10 @@ def read_profile(profile: Path) -> dict[str, Any]:
     """
     file = next(profile.glob("config*.yaml"), profile / "config.yaml")
     try:
-        return yaml.safe_load((file if profile.is_dir() else profile).read_text()) or {}
+        return (
+            yaml.safe_load((file if profile.is_dir() else profile).read_text(encoding="utf-8"))
+            or {}
+        )
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"The profile {profile} cannot be read: {error}.") from None
 

@@ -15,6 +15,12 @@ import numpy as np
 import pandas as pd
 
 from reg2st.base.errors import UserError
+from reg2st.sections.gene_names import (
+    are_ensembl,
+    spreadsheet_dates,
+    symbols_of,
+    unique_symbols,
+)
 from reg2st.sections.tables import NumberTable, repeated
 
 if TYPE_CHECKING:
@@ -26,14 +32,7 @@ KIND = "count file"
 
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 POSITION = re.compile(rf"X?{NUMBER}(?:[xX]{NUMBER}(?:_(\w+))?|_{NUMBER})")
-ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(?:\.\d+)?")
-ENSEMBL_LAST = re.compile(rf"(.+?)[_|]({ENSEMBL.pattern})")
 TOTALS = ("total", "totals", "sum", "grand total")
-SPREADSHEET_DATE = re.compile(
-    r"\d{1,2}-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-    r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d{1,2}",
-    re.IGNORECASE,
-)
 
 
 class Counts(NamedTuple):
@@ -56,12 +55,8 @@ def read_counts(path: str | os.PathLike) -> Counts:
             occurs twice; a value is missing, no number, negative or fractional.
     """
     table = NumberTable.of(path, KIND)
-    head = table.columns[1:]
-    if sum(map(_is_position, head)) > len(head) / 2:
-        counts = _genes_in_rows(table)
-    else:
-        counts = _spots_in_rows(table)
-    counts = _without_total_gene(counts, path)
+    read = _genes_in_rows if _has_spots_in_columns(table) else _spots_in_rows
+    counts = _without_total_gene(read(table), path)
     for place, gene in enumerate(counts.genes, start=1):
         if not gene:
             raise UserError(f"{_named(path)} has no gene name in column {place}.")
@@ -78,12 +73,17 @@ def read_counts(path: str | os.PathLike) -> Counts:
     return counts
 
 
-def spreadsheet_dates(genes: list[str]) -> list[str]:
-    """Genes whose names a spreadsheet turned into dates: MARCH1 into ``1-Mar``.
-
-    Ziemann et al. 2016, doi 10.1186/s13059-016-1044-7.
-    """
-    return [gene for gene in genes if SPREADSHEET_DATE.fullmatch(gene)]
+def _has_spots_in_columns(table: NumberTable) -> bool:
+    head = table.columns[1:]
+    named = sum(map(_is_position, head))
+    if not _is_position(table.layout.first[0]):
+        return named > 0
+    if named > len(head) / 2:
+        raise UserError(
+            f"{_named(table.path)} has array positions both in its header and in its rows; one of "
+            "them must hold gene names."
+        )
+    return False
 
 
 def _spots_in_rows(table: NumberTable) -> Counts:
@@ -93,7 +93,7 @@ def _spots_in_rows(table: NumberTable) -> Counts:
             "add a line of gene names."
         )
     matrix, names = _read(table, 1, lambda row, column: (row[0], table.columns[column]))
-    genes = _symbols(table.columns[1:])
+    genes = symbols_of(table.columns[1:])
     rows = names[0].tolist()
     if rows[-1].casefold() in TOTALS:
         log.info("%s: the last row, '%s', is left out.", table.path, rows[-1])
@@ -114,16 +114,11 @@ def _genes_in_rows(table: NumberTable) -> Counts:
     if spots[-1].casefold() in TOTALS:
         log.info("%s: the last column, '%s', is left out.", table.path, spots[-1])
         matrix, spots = matrix[:, :-1], spots[:-1]
-    if _is_position(names.iloc[0, 0]):
-        raise UserError(
-            f"{_named(table.path)} has array positions both in its header and in its rows; one of "
-            "them must hold gene names."
-        )
     genes = names[0].tolist()
     if named_by == 2:
         genes = _paired(genes, names[1].tolist(), table)
     keys = _spot_keys(spots, table, "column")
-    return Counts(matrix.T.tocsr(), _symbols(genes), keys)
+    return Counts(matrix.T.tocsr(), symbols_of(genes), keys)
 
 
 def _read(
@@ -194,29 +189,12 @@ def spot_key(x: float, y: float) -> str:
 def _paired(first: list[str], second: list[str], table: NumberTable) -> list[str]:
     """Gene names from two columns, one of which holds Ensembl ids."""
     for ids, symbols in ((first, second), (second, first)):
-        if all(map(ENSEMBL.fullmatch, ids)):
-            return _unique_symbols(symbols, ids)
+        if are_ensembl(ids):
+            return unique_symbols(symbols, ids)
     raise UserError(
         f"{_named(table.path)} has two columns of gene names, and none holds Ensembl ids; leave "
         "one of them."
     )
-
-
-def _symbols(genes: list[str]) -> list[str]:
-    """Symbols where every name is a symbol and its Ensembl id: ``ACTB_ENSG00000075624``."""
-    found = [ENSEMBL_LAST.fullmatch(gene) for gene in genes]
-    if not genes or None in found:
-        return genes
-    return _unique_symbols([match[1] for match in found], genes)
-
-
-def _unique_symbols(symbols: list[str], others: list[str]) -> list[str]:
-    """Symbols; where there is none, or several genes share it, the other name."""
-    number = Counter(symbols)
-    return [
-        symbol if symbol and number[symbol] == 1 else other
-        for symbol, other in zip(symbols, others, strict=True)
-    ]
 
 
 def _without_total_gene(counts: Counts, path: str | os.PathLike) -> Counts:

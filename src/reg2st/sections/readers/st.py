@@ -5,7 +5,6 @@ A spot is known everywhere by its array position, "XxY": column x, row y, whole 
 
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +49,6 @@ def read_spots(path: str | os.PathLike) -> pd.DataFrame:
         UserError: the file is missing, empty or no table, lacks a column or a value, or names a
             spot twice.
     """
-    path = _existing(path, SPOT_FILE)
     table = read_columns(path, SPOT_FILE, SPOT_COLUMNS, optional=("selected",))
     numbers = table[list(SPOT_COLUMNS)].apply(pd.to_numeric, errors="coerce")
     bad = ~np.isfinite(numbers.to_numpy(dtype=np.float64))
@@ -85,7 +83,6 @@ def read_labels(path: str | os.PathLike) -> pd.Series:
         UserError: the file is missing, empty or no table, lacks a column, has a position that is
             no number, or labels a spot twice.
     """
-    path = _existing(path, LABEL_FILE)
     table = read_columns(path, LABEL_FILE, LABEL_COLUMNS)
     complete = table[~table[list(LABEL_COLUMNS)].isin(MISSING).any(axis=1)]
     if len(complete) < len(table):
@@ -232,14 +229,7 @@ def spot_diameter_px(array_xy: np.ndarray, pixel_xy: np.ndarray, um_per_px: floa
     return float(pitch_px * SPOT_DIAMETER_UM / SPOT_PITCH_UM)
 
 
-def _existing(path: str | os.PathLike, kind: str) -> Path:
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"The {kind} {path} does not exist; check the sample sheet.")
-    return path
-
-
-def _truths(values: pd.Series, path: Path) -> pd.Series:
+def _truths(values: pd.Series, path: str | os.PathLike) -> pd.Series:
     """Whether each value says yes, in one of the usual words."""
     words = values.str.casefold()
     known = words.map(TRUTHS)
