@@ -6,7 +6,6 @@ Packages that might be missing are imported where they are needed.
 """
 
 import argparse
-import errno
 import fcntl
 import importlib.metadata
 import os
@@ -24,11 +23,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from reg2st.base.errors import UserError
+from reg2st.base.locking import NO_LOCKS
 from reg2st.tools import ROOT
 
 PROJECT = "reg2st-workflow"
 SLURM_COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 SPARE_DISK = 1.2
 """Less free disk than the estimate times this is worth a warning."""
 
@@ -131,8 +130,11 @@ def check_folder(name: str) -> Check:
         message = f"names beyond ASCII cannot be written ({error.encoding})"
         return Check(name, "fail", message, "export LC_ALL=C.UTF-8")
     except OSError as error:
-        what = "no file can be locked" if error.errno in NO_LOCKS else "it cannot be written"
-        message, remedy = f"{place}: {what} ({error.strerror})", f"link {name}/ to another disk"
+        remedy = f"link {name}/ to another disk"
+        if error.errno in NO_LOCKS:
+            message = f"{place}: no file can be locked ({error.strerror}); marker files are used"
+            return Check(name, "warn", message, f"nothing, or {remedy}")
+        message = f"{place}: it cannot be written ({error.strerror})"
         return Check(name, "fail", message, f"change its permissions, or {remedy}")
     return Check(name, "ok", f"{place} can be written", "")
 
