@@ -40,7 +40,7 @@ rule download_file:
         runtime=lambda wildcards, attempt: 60 * attempt,
         downloads=1,
     params:
-        url=lambda wildcards: source_of(wildcards).base + wildcards.file,
+        url=lambda wildcards: source_of(wildcards).address(wildcards.file),
         lock=lambda wildcards: LAYOUT.lock(wildcards.dataset),
     message:
         "Downloading {wildcards.file} of {wildcards.dataset}"

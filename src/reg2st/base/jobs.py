@@ -30,7 +30,7 @@ def job(log: str, threads: int = 1) -> Iterator[logging.Logger]:
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.makedirs(os.path.dirname(log) or ".", exist_ok=True)
-    handle = open(log, "w", buffering=1)  # noqa: SIM115 - stays open until the process ends
+    handle = open(log, "w", buffering=1, encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
     sys.stdout = sys.stderr = handle
     logging.basicConfig(stream=handle, level=logging.INFO, format="%(message)s", force=True)
     try:

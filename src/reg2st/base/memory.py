@@ -30,7 +30,7 @@ def peak_memory_bytes() -> int:
     read instead.
     """
     try:
-        with open("/proc/self/status") as status:
+        with open("/proc/self/status", encoding="utf-8") as status:
             peak = next(line for line in status if line.startswith("VmHWM:"))
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

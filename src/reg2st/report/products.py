@@ -10,9 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from reg2st.base.errors import UserError
+from reg2st.evaluation.tidy import read_tidy
 from reg2st.report.labels import method_label, split_label
 
 if TYPE_CHECKING:
@@ -308,7 +307,7 @@ def _published(study: "Study", product: Product) -> dict[str, Any]:
 
     They are values, not a file: rows of other datasets and a moved workflow rerun nothing.
     """
-    rows = pd.read_csv(PUBLISHED / f"{product.experiment or 'results'}.tsv", sep="\t")
+    rows = read_tidy(PUBLISHED / f"{product.experiment or 'results'}.tsv")
     return {"published": rows[rows["dataset"].isin(study.datasets)].to_dict("records")}
 
 

@@ -10,6 +10,10 @@ from scipy import sparse
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
+from reg2st.sections.tables import COMMENT, read_rows, repeated
+
+HEADS = {"gene", "genes", "gene_name", "gene_symbol", "symbol", "symbols", "hgnc_symbol", "x"}
+"""Heads of a column of genes; R writes "x" above a vector."""
 
 
 @dataclass(frozen=True)
@@ -97,22 +101,31 @@ def apply_recipe(
 
 
 def read_panel(path: str | Path) -> list[str]:
-    """The genes of a panel file, one a line.
+    """The genes of a panel file: one a line, or a table with a column of genes.
+
+    Lines that begin with "#" are comments; the head of the column is no gene.
 
     Raises:
-        UserError: the file is missing, empty, or lists a gene twice.
+        UserError: the file is missing, empty or no text, or lists a gene twice.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"Panel {path} does not exist; check `panel` in the config.")
-    genes = path.read_text().split()
+    rows = [row for row in read_rows(path, "panel") if not row.cells[0].startswith(COMMENT)]
+    listed = [(row.line, gene) for row in rows for cell in row.cells for gene in cell.split()]
+    heads = [
+        place
+        for place, cell in enumerate(rows[0].cells if rows else [])
+        if cell.casefold() in HEADS
+    ]
+    if heads:
+        listed = [(row.line, row.cells[heads[0]]) for row in rows[1:] if row.cells[heads[0] :]]
+    genes = [gene for _, gene in listed]
     if not genes:
         raise UserError(f"Panel {path} lists no gene; write one a line.")
-    seen = set()
-    for line, gene in enumerate(genes, start=1):
-        if gene in seen:
-            raise UserError(f"Panel {path}, line {line}: gene '{gene}' is listed twice.")
-        seen.add(gene)
+    if (gene := repeated(genes)) is not None:
+        line = [line for line, other in listed if other == gene][1]
+        raise UserError(f"Panel {path}, line {line}: gene '{gene}' is listed twice.")
     return genes
 
 
@@ -120,6 +133,8 @@ def write_panel(path: str | Path, genes: list[str], provenance: dict) -> None:
     """Write a panel, and beside it a JSON file that records how it was chosen."""
     path = Path(path)
     with written_whole(path) as temporary:
-        temporary.write_text("".join(f"{gene}\n" for gene in genes))
+        temporary.write_text("".join(f"{gene}\n" for gene in genes), encoding="utf-8")
     with written_whole(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps({**provenance, "genes": len(genes)}, indent=2) + "\n")
+        temporary.write_text(
+            json.dumps({**provenance, "genes": len(genes)}, indent=2) + "\n", encoding="utf-8"
+        )

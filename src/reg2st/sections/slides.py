@@ -3,11 +3,8 @@
 Coordinates are pixels of level 0, x the column and y the row.
 """
 
-import gzip
-import io
 import math
 import os
-import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,19 +13,16 @@ import numpy as np
 from PIL import Image
 
 from reg2st.base.errors import UserError
+from reg2st.sections.images import WHITE, PlainImage, damaged, on_white, tiff_slide
 
 if TYPE_CHECKING:
     import openslide
 
-LARGEST_PLAIN_IMAGE_PX = 2_000_000_000
-"""A plain image is decoded whole, at 4 bytes a pixel; larger slides should be pyramids."""
-
-Image.MAX_IMAGE_PIXELS = LARGEST_PLAIN_IMAGE_PX // 2  # Pillow warns there, and refuses twice that
-
 PLAUSIBLE_UM_PER_PX = (0.05, 20.0)
 """Printing resolutions such as 72 dots an inch, left in by editors, fall outside."""
 
-WHITE = (255, 255, 255)
+PLAIN_TIFF = "generic-tiff"
+"""OpenSlide's name of a tiled TIFF without a vendor's marks."""
 
 
 class Slide:
@@ -107,7 +101,7 @@ class Pyramid(Slide):
         try:
             self._slide: openslide.OpenSlide = openslide.OpenSlide(path)
         except openslide.OpenSlideError as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
         self.size_px = self._slide.dimensions
         self.um_per_px = _um_per_px(self._slide.properties)
 
@@ -118,8 +112,8 @@ class Pyramid(Slide):
         try:
             image = self._slide.get_thumbnail((max_px, max_px))
         except self._damage as error:
-            raise _damaged(self.path, error) from error
-        return np.asarray(_on_white(image))
+            raise damaged(self.path, error) from error
+        return np.asarray(on_white(image))
 
     def _read_level(
         self, x: int, y: int, width: float, height: float, reduction: float
@@ -130,59 +124,31 @@ class Pyramid(Slide):
         try:
             image = self._slide.read_region((x, y), level, size)
         except self._damage as error:
-            raise _damaged(self.path, error) from error
-        return _on_white(image), downsample
+            raise damaged(self.path, error) from error
+        return on_white(image), downsample
 
 
-class PlainImage(Slide):
-    """A JPEG, PNG or any other image that Pillow reads; decoded once, whole."""
+class Picture(Slide):
+    """A JPEG, PNG or any other image that is decoded once, whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._open() as image:
-            self.size_px = image.size
+        self._stored = PlainImage.find(path)
+        self.size_px = self._stored.size_px
 
     def close(self) -> None:
         self.__dict__.pop("_image", None)
 
     def thumbnail(self, max_px: int) -> np.ndarray:
-        if "_image" in self.__dict__:
-            image = self._image.copy()
-            image.thumbnail((max_px, max_px))
-        else:
-            image = self._open()
-            try:
-                image.thumbnail((max_px, max_px))
-            except (OSError, SyntaxError, ValueError) as error:
-                raise _damaged(self.path, error) from error
-        return np.asarray(_on_white(image))
+        if "_image" not in self.__dict__:
+            return np.asarray(self._stored.thumbnail(max_px))
+        image = self._image.copy()
+        image.thumbnail((max_px, max_px))
+        return np.asarray(image)
 
     @cached_property
     def _image(self) -> Image.Image:
-        image = self._open()
-        try:
-            image.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _damaged(self.path, error) from error
-        return _on_white(image)
-
-    def _open(self) -> Image.Image:
-        try:
-            if self.path.suffix == ".gz":
-                return Image.open(io.BytesIO(gzip.decompress(self.path.read_bytes())))
-            return Image.open(self.path)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise _damaged(self.path, error) from error
-        except Image.DecompressionBombError as error:
-            raise UserError(
-                f"{self.path} has more than {LARGEST_PLAIN_IMAGE_PX:.0e} pixels, too many for a "
-                "plain image; convert it to a tiled pyramidal TIFF."
-            ) from error
-        except Image.UnidentifiedImageError as error:
-            raise UserError(
-                f"{self.path} is no image that OpenSlide or Pillow can read; check that the "
-                "download is complete and that the sample sheet names the right file."
-            ) from error
+        return self._stored.load()
 
     def _read_level(
         self, x: int, y: int, width: float, height: float, reduction: float
@@ -207,19 +173,40 @@ def open_slide(path: str | os.PathLike) -> Slide:
     """Open a slide; use it in a ``with`` block.
 
     Raises:
-        UserError: the file is missing, damaged, no image, or a plain image of more than
-            ``LARGEST_PLAIN_IMAGE_PX`` pixels. A JPEG or PNG cut short is found when it is
-            first read.
+        UserError: the file is missing, damaged, no image, a plain image of more than
+            ``images.LARGEST_PLAIN_IMAGE_PX`` pixels, or no one picture of tissue (see
+            ``sections.images``). A JPEG or PNG cut short is found when it is first read.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"The slide {path} does not exist; check the image column of the sheet.")
-    if path.suffix != ".gz":
-        import openslide
+    import openslide
 
-        if openslide.OpenSlide.detect_format(path) is not None:
-            return Pyramid(path)
-    return PlainImage(path)
+    vendor = openslide.OpenSlide.detect_format(path)
+    if vendor == PLAIN_TIFF and not _is_pyramid(path):
+        return Picture(path)
+    return Picture(path) if vendor is None else Pyramid(path)
+
+
+def _is_pyramid(path: Path) -> bool:
+    """Whether OpenSlide reads the largest page of a tiled TIFF of no vendor, in 8 bits."""
+    import openslide
+
+    page = tiff_slide(path)
+    if page is None:
+        return True
+    if page.channels == 1 and page.bits != 8:
+        return False
+    try:
+        with openslide.OpenSlide(path) as slide:
+            largest = slide.dimensions == page.size_px
+    except openslide.OpenSlideUnsupportedFormatError:
+        return False
+    except openslide.OpenSlideError as error:
+        return "Unsupported" not in str(error)
+    if largest:
+        page.refuse_turned(path)
+    return largest
 
 
 def _um_per_px(properties: "openslide._PropertyMap") -> float | None:
@@ -231,16 +218,3 @@ def _um_per_px(properties: "openslide._PropertyMap") -> float | None:
         return None
     smallest, largest = PLAUSIBLE_UM_PER_PX
     return um_per_px if smallest <= um_per_px <= largest else None
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, WHITE)
-        white.paste(image, mask=image.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"The slide {path} is damaged or cut short ({error}); fetch it again.")

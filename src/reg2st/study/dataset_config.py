@@ -1,6 +1,7 @@
 """The configuration of a dataset: where its files are, and which sections and genes are used."""
 
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
@@ -33,6 +34,10 @@ class UrlSource(ConfigModel):
     base: FolderAddress = Field(
         description="Address before each file name of the sheet; it ends with a slash."
     )
+
+    def address(self, file: str) -> str:
+        """The address of a file of the sheet; blanks, "#" and the like are encoded."""
+        return self.base + quote(file)
 
 
 class Archive(ConfigModel):

@@ -1,9 +1,6 @@
 """Sample sheets: which sections a dataset has and where their files are."""
 
-import codecs
-import csv
 import difflib
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -18,6 +15,7 @@ from reg2st.base.names import closest
 from reg2st.base.validation import refusal
 from reg2st.sections.readers import READERS, reader
 from reg2st.sections.section_row import Picture, SectionRow
+from reg2st.sections.tables import read_rows
 
 NAME_COLUMNS = ("section", "patient")
 FILE_COLUMNS = ("image", "counts", "spots", "labels")
@@ -32,9 +30,6 @@ OF_EVERY_PLATFORM = ("labels", "platform", *NAME_COLUMNS, *SIZE_COLUMNS)
 
 PATH_COLUMNS = (*FILE_COLUMNS, "folder")
 PICTURES = get_args(Picture)
-
-SEPARATORS = "\t;,"
-"""Column separators; the first one in the header is used."""
 
 EXAMPLES = {"um_per_px": 0.92, "spot_pitch_um": 200, "spot_diameter_um": 100}
 EMPTY_MEANS = {
@@ -62,15 +57,7 @@ def read_sheet(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"Sample sheet {path} does not exist; check `sheet` in the config.")
-    text = _decoded(path)
-    header = next(iter(text.splitlines()), "")
-    separator = next((each for each in SEPARATORS if each in header), SEPARATORS[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        raise UserError(f"Sample sheet {path}, line {reader.line_num}: {error}.") from None
-    rows = [(line, row) for line, row in rows if any(row)]
+    rows = read_rows(path, "sample sheet")
     if not rows:
         raise UserError(f"Sample sheet {path} is empty; list one section a row below a header.")
     (_, columns), *lines = rows
@@ -87,22 +74,6 @@ def read_sheet(path: str | Path) -> pd.DataFrame:
         dtype=str,
     )
     return check_sheet(sheet, str(path))
-
-
-def _decoded(path: Path) -> str:
-    """The text of a sheet, UTF-8 or, with a byte order mark, UTF-16."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"Sample sheet {path} cannot be read: {error.strerror}.") from None
-    utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise UserError(f"Sample sheet {path} is not UTF-8 text; save it as tab-separated UTF-8.")
-    return text
 
 
 def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:

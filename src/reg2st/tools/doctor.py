@@ -6,7 +6,6 @@ Packages that might be missing are imported where they are needed.
 """
 
 import argparse
-import errno
 import fcntl
 import importlib.metadata
 import os
@@ -24,11 +23,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from reg2st.base.errors import UserError
+from reg2st.base.locking import NO_LOCKS
 from reg2st.tools import ROOT
 
 PROJECT = "reg2st-workflow"
 SLURM_COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 SPARE_DISK = 1.2
 """Less free disk than the estimate times this is worth a warning."""
 
@@ -79,7 +78,7 @@ def check_packages(constraints: Path = ROOT / "constraints.txt") -> Check:
     """Installed packages against the pins; only those that the project depends on must be there."""
     needed = map(Requirement, importlib.metadata.requires(PROJECT) or [])
     names = {each.name for each in needed if not each.marker or each.marker.evaluate()}
-    text = constraints.read_text() if constraints.exists() else ""
+    text = constraints.read_text(encoding="utf-8") if constraints.exists() else ""
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     pins = {pin.name: pin.specifier for pin in map(Requirement, filter(None, lines))}
     found = {name: _version(name) for name in names | pins.keys()}
@@ -124,15 +123,18 @@ def check_folder(name: str) -> Check:
     try:
         with (
             tempfile.TemporaryDirectory(dir=place, prefix=".space and ü ") as folder,
-            open(Path(folder) / "file", "w") as file,
+            open(Path(folder) / "file", "wb") as file,
         ):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except UnicodeEncodeError as error:
         message = f"names beyond ASCII cannot be written ({error.encoding})"
         return Check(name, "fail", message, "export LC_ALL=C.UTF-8")
     except OSError as error:
-        what = "no file can be locked" if error.errno in NO_LOCKS else "it cannot be written"
-        message, remedy = f"{place}: {what} ({error.strerror})", f"link {name}/ to another disk"
+        remedy = f"link {name}/ to another disk"
+        if error.errno in NO_LOCKS:
+            message = f"{place}: no file can be locked ({error.strerror}); marker files are used"
+            return Check(name, "warn", message, f"nothing, or {remedy}")
+        message = f"{place}: it cannot be written ({error.strerror})"
         return Check(name, "fail", message, f"change its permissions, or {remedy}")
     return Check(name, "ok", f"{place} can be written", "")
 
@@ -236,7 +238,10 @@ def read_profile(profile: Path) -> dict[str, Any]:
     """
     file = next(profile.glob("config*.yaml"), profile / "config.yaml")
     try:
-        return yaml.safe_load((file if profile.is_dir() else profile).read_text()) or {}
+        return (
+            yaml.safe_load((file if profile.is_dir() else profile).read_text(encoding="utf-8"))
+            or {}
+        )
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"The profile {profile} cannot be read: {error}.") from None
 

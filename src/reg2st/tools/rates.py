@@ -103,9 +103,9 @@ def _rate(
     rule: Any, wildcards: dict[str, str], benchmark: str, inputs: list[str], outputs: list[str]
 ) -> Rate:
     record = next((file for file in outputs if file.endswith(RECORD)), "")
-    run = json.loads(Path(record).read_text()) if os.path.exists(record) else {}
+    run = json.loads(Path(record).read_text(encoding="utf-8")) if os.path.exists(record) else {}
     traits = traits_of(rule, wildcards.pop("study"), wildcards, run)
-    with open(benchmark) as lines:
+    with open(benchmark, encoding="utf-8") as lines:
         row = next(csv.DictReader(lines, delimiter="\t"))
     return Rate(
         rule=rule.name,
@@ -120,7 +120,7 @@ def _rate(
 
 def shipped_rates(table: Path = TABLE) -> list[Rate]:
     """The rates of the table that comes with the workflow, one a rule and kind of job."""
-    with open(table) as lines:
+    with open(table, encoding="utf-8") as lines:
         return [
             Rate(
                 rule=row["rule"],
@@ -145,13 +145,13 @@ def save_rates(rates: Iterable[Rate], origin: str, table: Path = TABLE) -> None:
         names = (name for name in (*KIND, "epochs") if name in rate.traits)
         kind = " ".join(f"{name}={rate.traits[name]}" for name in names)
         kinds[rate.rule, kind].append(rate)
-    with open(table) as lines:
+    with open(table, encoding="utf-8") as lines:
         heads, *known = csv.reader(lines, delimiter="\t")
     rows = {tuple(row[:2]): row for row in known}
     for key, group in kinds.items():
         rate = group[len(group) // 2]
         numbers = (f"{number:.3g}" for number in (rate.seconds, rate.memory, rate.inputs))
         rows[key] = [*key, *numbers, " ".join(f"{size:.3g}" for size in rate.outputs), origin]
-    with written_whole(table) as temporary, open(temporary, "w") as file:
+    with written_whole(table) as temporary, open(temporary, "w", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerows([heads, *map(rows.get, sorted(rows))])

@@ -12,12 +12,14 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from reg2st.base.errors import UserError
 from reg2st.sections.sources.checksums import COLUMNS, read_lock
 from reg2st.sections.sources.download import download
+from reg2st.study.dataset_config import UrlSource
 from servers import FileServer
 
 COUNTS = gzip.compress(b"\tFASN\tERBB2\n10x10\t3\t0\n" * 2000, mtime=0)
@@ -288,3 +290,45 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(server, tmp_path):
     with pytest.raises(UserError, match="cannot be written") as caught:
         download(server.url("A1.tsv.gz"), tmp_path / "raw" / "A1.tsv.gz")
     the_sentence(caught)
+
+
+@pytest.mark.parametrize(
+    "file", ["images/A #1.jpg", "images/50%.jpg", "images/what?.jpg", "images/Ä+1.jpg"]
+)
+def test_a_file_name_is_encoded_in_its_address(server, tmp_path, file):
+    source = UrlSource(base=server.url())
+    server.files[quote(file)] = IMAGE
+    download(source.address(file), tmp_path / file)
+    assert (tmp_path / file).read_bytes() == IMAGE
+
+
+def test_access_denied_says_its_status(server, tmp_path):
+    server.errors = [403]
+    with pytest.raises(UserError, match=r"the server answered 403 \(Forbidden\)") as caught:
+        download(server.url("A1.tsv.gz"), tmp_path / "A1.tsv.gz")
+    the_sentence(caught)
+
+
+BEHIND_SOCKS = """
+import sys
+sys.modules["socks"] = None  # as where PySocks is not installed
+from reg2st.base.errors import UserError
+from reg2st.sections.sources.download import download
+try:
+    download("http://data.example.org/A1.tsv", sys.argv[1], retries=0)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_socks_proxy_names_the_package_that_it_needs(tmp_path):
+    behind = {"ALL_PROXY": "socks5://127.0.0.1:9", "all_proxy": "socks5://127.0.0.1:9"}
+    told = subprocess.run(
+        [sys.executable, "-c", BEHIND_SOCKS, tmp_path / "A1.tsv"],
+        env={**os.environ, **behind},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "is a SOCKS proxy, which needs the package PySocks; install it" in told
+    assert len(told.splitlines()) == 1

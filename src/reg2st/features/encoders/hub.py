@@ -52,6 +52,11 @@ def _download(repo: str, file: str, revision: str) -> Path:
         RevisionNotFoundError,
     )
 
+    if not constants.ENDPOINT.startswith(("http://", "https://")):
+        raise UserError(
+            f"HF_ENDPOINT is '{constants.ENDPOINT}', without http:// or https://; write the whole "
+            "address of the hub or its mirror."
+        )
     where = f"{repo} on {constants.ENDPOINT}"
     try:
         return Path(hf_hub_download(repo, file, revision=revision))
@@ -70,9 +75,7 @@ def _download(repo: str, file: str, revision: str) -> Path:
             "entry there to take the newest."
         ) from error
     except LocalEntryNotFoundError as error:
-        reason = (
-            "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
-        )
+        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _answer(error.__cause__)
         raise UserError(
             f"{file} of {repo} is not in the cache {constants.HF_HUB_CACHE} and {reason}: fetch it "
             "once on a machine with access and copy the cache, or choose the encoder "
@@ -83,10 +86,31 @@ def _download(repo: str, file: str, revision: str) -> Path:
             f"The model {where} has no {file}; weights are read from safetensors only, since "
             "pickled ones can run code."
         ) from error
+    except ImportError as error:
+        if "SOCKS" not in str(error):
+            raise
+        raise UserError(
+            f"{file} of {where} cannot be fetched: the proxy of this shell (ALL_PROXY, HTTPS_PROXY "
+            "or HTTP_PROXY) is a SOCKS proxy, which needs the package socksio; install it, or "
+            "unset the variable."
+        ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
             f"{file} of {where} cannot be fetched ({str(error).splitlines()[0]}); try again later."
         ) from error
+
+
+def _answer(error: BaseException | None) -> str:
+    """What the hub answered, or that it did not."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError
+
+    if isinstance(error, FileMetadataError):
+        return f"{constants.ENDPOINT} answers, but not as a hub does (a web page, perhaps)"
+    if isinstance(error, HfHubHTTPError):
+        status = error.response.status_code
+        return f"{constants.ENDPOINT} answered {status} ({error.response.reason_phrase})"
+    return "the hub cannot be reached"
 
 
 def _read_lock(lock: str | os.PathLike) -> dict[str, dict]:

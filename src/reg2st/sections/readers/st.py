@@ -3,96 +3,57 @@
 A spot is known everywhere by its array position, "XxY": column x, row y, whole numbers.
 """
 
-import csv
-import gzip
-import itertools
 import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from reg2st.base.errors import UserError
+from reg2st.sections.count_tables import read_counts, spot_key
 from reg2st.sections.geometry import LEGACY_ST
 from reg2st.sections.raw_section import RawSection
 from reg2st.sections.section_row import SectionRow
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from reg2st.sections.tables import read_columns, repeated
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("image", "counts", "spots")
 
+SPOT_FILE, LABEL_FILE = "spot file", "label file"
 SPOT_COLUMNS = ("x", "y", "pixel_x", "pixel_y")
 LABEL_COLUMNS = ("x", "y", "label")
+MISSING = ("", "NA", "nan")
+"""What R and pandas write where a label or its position is missing."""
 
-
-class Counts(NamedTuple):
-    """Raw counts of one section: float32 CSR ``[n spots, n genes]``."""
-
-    matrix: "csr_matrix"
-    genes: list[str]
-    spots: list[str]
-
-
-def read_counts(path: str | os.PathLike) -> Counts:
-    """Read a count matrix: a TSV of "XxY" rows and gene columns, gzipped or not.
-
-    The header may or may not name the column of spots.
-
-    Raises:
-        UserError: the file is missing, empty or damaged; a gene or spot name is missing or
-            occurs twice; a value is missing, no number, negative or fractional.
-    """
-    from scipy.sparse import csr_matrix
-
-    path = _existing(path, "count file")
-    genes = _gene_names(path)
-    for position, gene in enumerate(genes, start=1):
-        if not gene.strip():
-            raise UserError(f"The count file {path} has no gene name in column {position}.")
-    _refuse_repeated(genes, f"The count file {path}", "gene")
-
-    values = _read_tsv(path, header=None, skiprows=1, names=["spot", *genes], index_col=False)
-    spots = _spot_keys(values.pop("spot"), path)
-    try:
-        counts = values.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError):
-        counts = values.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        good = np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))
-    if not good.all():
-        row, column = np.argwhere(~good)[0]
-        raise UserError(
-            f"The count file {path} has {_complaint(values.iloc[row, column])} at spot "
-            f"{spots[row]}, gene {genes[column]}; counts must be whole numbers of 0 or more."
-        )
-    return Counts(csr_matrix(counts, dtype=np.float32), genes, spots)
+TRUTHS = dict.fromkeys(("1", "1.0", "true", "yes"), True)
+TRUTHS |= dict.fromkeys(("0", "0.0", "false", "no"), False)
 
 
 def read_spots(path: str | os.PathLike) -> pd.DataFrame:
-    """Read a spot file: a TSV with x, y, pixel_x (column), pixel_y (row), maybe selected.
+    """Read a spot file: a table with x, y, pixel_x (column), pixel_y (row), maybe selected.
+
+    An alignment table is one without ``selected``.
 
     Returns:
         One row a spot, indexed "XxY": array_col, array_row (int64), pixel_x, pixel_y
         (float64, level 0) and selected (bool, True where the file does not say).
 
     Raises:
-        UserError: the file is missing or empty, lacks a column or a value, or names a spot
-            twice.
+        UserError: the file is missing, empty or no table, lacks a column or a value, or names a
+            spot twice.
     """
-    path = _existing(path, "spot file")
-    table = _with_columns(_read_tsv(path), SPOT_COLUMNS, path)
+    table = read_columns(path, SPOT_FILE, SPOT_COLUMNS, optional=("selected",))
     numbers = table[list(SPOT_COLUMNS)].apply(pd.to_numeric, errors="coerce")
     bad = ~np.isfinite(numbers.to_numpy(dtype=np.float64))
     if bad.any():
         row, column = np.argwhere(bad)[0]
+        value = table[SPOT_COLUMNS[column]].iloc[row]
         raise UserError(
-            f"The spot file {path} has no number in column {SPOT_COLUMNS[column]} of row {row + 1}."
+            f"The spot file {path} has no number in column {SPOT_COLUMNS[column]} of row {row + 1}"
+            f"{f', but {value!r}' if value else ''}; correct line {table.index[row]}."
         )
     spots = pd.DataFrame(
         {
@@ -100,34 +61,43 @@ def read_spots(path: str | os.PathLike) -> pd.DataFrame:
             "array_row": np.rint(numbers["y"]).astype(np.int64),
             "pixel_x": numbers["pixel_x"].astype(np.float64),
             "pixel_y": numbers["pixel_y"].astype(np.float64),
-            "selected": table["selected"].astype(float) == 1 if "selected" in table else True,
+            "selected": _truths(table["selected"], path) if "selected" in table else True,
         }
     )
-    spots.index = pd.Index(_key(spots["array_col"], spots["array_row"]), name="spot")
-    _refuse_repeated(spots.index.tolist(), f"The spot file {path}", "spot")
+    spots.index = pd.Index(_keys(numbers), name="spot")
+    _refuse_repeated(spots.index, f"The spot file {path}")
     return spots
 
 
 def read_labels(path: str | os.PathLike) -> pd.Series:
-    """Read a pathologist's labels: a TSV with x, y (rounded to array positions) and label.
+    """Read a pathologist's labels: a table with x, y (rounded to array positions) and label.
 
-    Rows without a position or a label are left out and counted in the log.
+    Labels are text, whatever they look like. Rows without a position or a label (empty, ``NA``
+    or ``nan``) are left out and counted in the log.
 
     Raises:
-        UserError: the file is missing or empty, lacks a column, or labels a spot twice.
+        UserError: the file is missing, empty or no table, lacks a column, has a position that is
+            no number, or labels a spot twice.
     """
-    path = _existing(path, "label file")
-    table = _with_columns(_read_tsv(path), LABEL_COLUMNS, path)
-    complete = table.dropna(subset=list(LABEL_COLUMNS))
+    table = read_columns(path, LABEL_FILE, LABEL_COLUMNS)
+    complete = table[~table[list(LABEL_COLUMNS)].isin(MISSING).any(axis=1)]
     if len(complete) < len(table):
         log.warning("%s: %d rows without position or label", path, len(table) - len(complete))
+    positions = complete[["x", "y"]].apply(pd.to_numeric, errors="coerce")
+    bad = ~np.isfinite(positions.to_numpy(dtype=np.float64)).all(axis=1)
+    if bad.any():
+        line = complete.index[bad][0]
+        raise UserError(
+            f"The label file {path}, line {line}: x '{table.loc[line, 'x']}' and y "
+            f"'{table.loc[line, 'y']}' must be numbers; correct them."
+        )
     labels = pd.Series(
         complete["label"].to_numpy(),
-        index=pd.Index(_key(np.rint(complete["x"]), np.rint(complete["y"])), name="spot"),
+        index=pd.Index(_keys(positions), name="spot"),
         name="label",
         dtype=object,
     )
-    _refuse_repeated(labels.index.tolist(), f"The label file {path}", "spot")
+    _refuse_repeated(labels.index, f"The label file {path}")
     return labels
 
 
@@ -178,93 +148,24 @@ def read(files: Mapping[str, Path], row: SectionRow) -> RawSection:
     )
 
 
-def _existing(path: str | os.PathLike, kind: str) -> Path:
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"The {kind} {path} does not exist; check the sample sheet.")
-    return path
-
-
-def _read_tsv(path: Path, **options: object) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, sep="\t", low_memory=False, **options)
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f"{path} is empty; fetch it again.") from error
-    except (EOFError, OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _gene_names(path: Path) -> list[str]:
-    """The header of a count file, less the name of the column of spots if it has one."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", newline="") as file:
-            rows = list(itertools.islice(csv.reader(file, delimiter="\t"), 2))
-    except (EOFError, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _unreadable(path, error) from error
-    if len(rows) < 2:
-        raise UserError(f"The count file {path} is empty; fetch it again.")
-    header, first = rows
-    names_the_spots = len(header) == len(first)
-    if not names_the_spots and (len(header) != len(first) - 1 or not header[0]):
+def _truths(values: pd.Series, path: str | os.PathLike) -> pd.Series:
+    """Whether each value says yes, in one of the usual words."""
+    words = values.str.casefold()
+    known = words.map(TRUTHS)
+    if known.isna().any():
+        row = int(np.argmax(known.isna()))
+        shown = f"'{values.iloc[row]}'" if values.iloc[row] else "no value"
         raise UserError(
-            f"The count file {path} has {len(header)} columns in its header and {len(first)} in "
-            "its first row; fetch it again."
+            f"The spot file {path} has {shown} in column selected of row {row + 1}; write 1 for a "
+            "spot on the tissue and 0 for another."
         )
-    return header[1:] if names_the_spots else header
+    return known.astype(bool)
 
 
-def _with_columns(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.DataFrame:
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise UserError(
-            f"{path} lacks the column {missing[0]}; it must have {', '.join(columns)}, "
-            "separated by tabs."
-        )
-    if table.empty:
-        raise UserError(f"{path} holds no rows; fetch it again.")
-    return table
+def _keys(positions: pd.DataFrame) -> list[str]:
+    return [spot_key(x, y) for x, y in zip(positions["x"], positions["y"], strict=True)]
 
 
-def _spot_keys(names: pd.Series, path: Path) -> list[str]:
-    """Row names "XxY" with both numbers rounded to whole array positions."""
-    parts = names.astype(str).str.extract(r"^(-?\d+(?:\.\d+)?)x(-?\d+(?:\.\d+)?)$").astype(float)
-    if parts.isna().any(axis=None):
-        row = int(np.argmax(parts.isna().any(axis=1)))
-        shown = "no name" if pd.isna(names.iloc[row]) else f"'{names.iloc[row]}'"
-        raise UserError(
-            f"The count file {path} has {shown} for row {row + 1}; a row is named after its "
-            "array position, such as 10x14."
-        )
-    keys = _key(np.rint(parts[0]), np.rint(parts[1]))
-    _refuse_repeated(keys, f"The count file {path}", "spot")
-    return keys
-
-
-def _key(x: pd.Series, y: pd.Series) -> list[str]:
-    return [f"{column:.0f}x{row:.0f}" for column, row in zip(x, y, strict=True)]
-
-
-def _refuse_repeated(names: list[str], source: str, kind: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise UserError(f"{source} names the {kind} {name} twice.")
-        seen.add(name)
-
-
-def _complaint(value: object) -> str:
-    if pd.isna(value):
-        return "no value"
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return f"'{value}'"
-    if number < 0:
-        return f"a negative count ({number:g})"
-    return f"a fractional count ({number:g})" if np.isfinite(number) else f"'{value}'"
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
-    return UserError(f"{path} cannot be read as a table ({reason}); fetch it again.")
+def _refuse_repeated(spots: pd.Index, source: str) -> None:
+    if (spot := repeated(spots)) is not None:
+        raise UserError(f"{source} names the spot {spot} twice.")

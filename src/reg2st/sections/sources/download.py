@@ -59,6 +59,12 @@ class _Downloader(HTTPDownloader):
         try:
             return super().__call__(url, output_file, pooch, check_only)
         except HOPELESS as error:
+            if "SOCKS" in str(error):
+                raise UserError(
+                    f"{url} cannot be downloaded: the proxy of this shell (ALL_PROXY, HTTPS_PROXY "
+                    "or HTTP_PROXY) is a SOCKS proxy, which needs the package PySocks; install it, "
+                    "or unset the variable."
+                ) from error
             raise UserError(f"{url} cannot be downloaded: {error}; correct the address.") from error
         except requests.HTTPError as error:
             status = error.response.status_code
