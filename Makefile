@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression doctor estimate reference lint clean
+.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression doctor estimate reference sheet lint clean
 
 help:
 	@echo "make demo             set up and compare the methods on simulated sections"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-regression  compare the scores of whole studies with stored ones"
 	@echo "make doctor           check this machine; CONFIG names one config file or several"
 	@echo "make estimate CONFIG=config/demo.yaml  estimate the cost of a study without running it"
+	@echo "make sheet FOLDER=my_data  propose a sample sheet for the sections in a folder"
 	@echo "make reference        write the config's schema and key tables from its classes"
 	@echo "make lint             check style and workflow"
 	@echo "make clean            remove results and logs, keep downloads"
@@ -61,6 +62,9 @@ doctor: $(VENV)/.installed
 
 estimate: $(VENV)/.installed
 	@$(BIN)/python -m reg2st.tools.estimate --configfile $(CONFIG)
+
+sheet: $(VENV)/.installed
+	@$(BIN)/python -m reg2st.tools.propose_sheet $(FOLDER)
 
 reference: $(VENV)/.installed
 	$(BIN)/python -m reg2st.study.config_reference
