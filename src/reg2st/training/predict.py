@@ -45,8 +45,8 @@ def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
     gene outside a fold's panel is NaN there. obs holds fold, section, patient, barcode and, on an
     array, array coordinates of each spot, obsm["spatial"] its pixel coordinates (x, y) at level 0.
     If the method provides them, layers["spread"] is the predictive standard deviation of the
-    target, in the same units, and varm["expected_pcc"] the PCC of each gene that each fold's model expects
-    in a new section.
+    target, in the same units, and varm["expected_pcc"] the PCC of each gene that each fold's model
+    expects in a new section.
 
     Args:
         runs: one for each fold, with its model and its test sections.
