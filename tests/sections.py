@@ -6,6 +6,7 @@ import numpy as np
 from anndata import AnnData
 
 from reg2st.sections.assembly import read_section
+from reg2st.sections.geometry import SQUARE
 from reg2st.sections.section_file import FORMAT_VERSION
 from reg2st.sections.section_row import SectionRow
 
@@ -26,6 +27,7 @@ def about(name: str, dataset: str, patient: str, **sizes: float) -> dict:
         "patient": patient,
         "name": name,
         "platform": "st",
+        "lattice": np.array(SQUARE),
         "dropped": {},
         "warnings": np.array([], dtype=object),
         **sizes,

@@ -21,9 +21,11 @@ SPARE_CANDIDATES = 8
 """Spots ranked beyond the neighbours wanted: enough for the ties of square and hexagonal arrays."""
 
 
-def nearest_neighbours(
-    array_xy: ArrayLike, neighbours: int, radius: float | None = None
-) -> np.ndarray:
+EQUAL_DECIMALS = 9
+"""Decimals of a distance in pitches: what differs less is as near, since roots are rounded."""
+
+
+def nearest_neighbours(xy: ArrayLike, neighbours: int, radius: float | None = None) -> np.ndarray:
     """Edges from each spot's nearest other spots to the spot.
 
     The ``neighbours`` nearest are ranked first, by Euclidean distance and, where distances
@@ -31,16 +33,16 @@ def nearest_neighbours(
     with too few spots gives each spot all the others.
 
     Args:
-        array_xy: ``[n, 2]``, array coordinates of the spots.
+        xy: ``[n, 2]``, positions of the spots in pitches (``sections.positions.pitch_xy``).
         neighbours: largest number of edges to a spot.
-        radius: largest distance kept, in array units, inclusive; None keeps all.
+        radius: largest distance kept, in pitches, inclusive; None keeps all.
 
     Returns:
         edge_index: int64 ``[2, e]``, sorted by spot, then from near to far.
     """
     from scipy.spatial import KDTree
 
-    xy = np.asarray(array_xy, dtype=np.float64).reshape(-1, 2)
+    xy = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
     spots = np.arange(len(xy))
     kept = min(neighbours, len(xy) - 1)
     if kept <= 0:
@@ -60,11 +62,12 @@ def _nearest_others(
     """
     candidates = min(candidates, tree.n)
     distances, found = tree.query(tree.data[spots], k=candidates)
+    distances = distances.round(EQUAL_DECIMALS)
     distances[found == spots[:, None]] = -1  # ranks the spot itself first
     order = np.lexsort((found, distances))
     found = np.take_along_axis(found, order, axis=1)
     distances = np.take_along_axis(distances, order, axis=1)
-    tied = distances[:, -1] <= distances[:, kept] * (1 + 1e-9)
+    tied = distances[:, -1] <= distances[:, kept]
     found, distances = found[:, 1 : kept + 1], distances[:, 1 : kept + 1]
     if candidates < tree.n and tied.any():
         found[tied], distances[tied] = _nearest_others(tree, spots[tied], kept, 4 * candidates)

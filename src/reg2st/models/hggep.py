@@ -29,7 +29,9 @@ class HGGEPSettings(SelfDistilledSettings):
     """Published settings of HGGEP."""
 
     graph: str = "nearest_8_within_2"
-    position_rows: int = Field(64, gt=0)
+    position_rows: int = Field(
+        64, gt=0, description="rows of position tables; doubled until the training sections fit"
+    )
     backbone_weights: str | None = Field(
         None, description="encoder whose weights the backbone starts from; none: random"
     )

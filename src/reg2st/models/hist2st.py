@@ -22,7 +22,9 @@ class Hist2STSettings(SelfDistilledSettings):
     """Published settings of Hist2ST."""
 
     graph: str = "nearest_4_within_2"
-    position_rows: int = Field(64, gt=0)
+    position_rows: int = Field(
+        64, gt=0, description="rows of position tables; doubled until the training sections fit"
+    )
     patch_kernel_px: int = Field(7, gt=0)
     channels: int = Field(32, gt=0, multiple_of=8)
     mixer_blocks: int = Field(2, gt=0)

@@ -20,7 +20,9 @@ class HisToGeneSettings(NetworkSettings):
     epochs: int = Field(100, gt=0)
     learning_rate: float = Field(1e-5, gt=0)
     patch_px: int = Field(112, gt=0, le=224)
-    position_rows: int = Field(64, gt=0)
+    position_rows: int = Field(
+        64, gt=0, description="rows of position tables; doubled until the training sections fit"
+    )
     width: int = Field(1024, gt=0)
     blocks: int = Field(8, gt=0)
     heads: int = Field(16, gt=0)

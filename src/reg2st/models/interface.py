@@ -72,7 +72,9 @@ class SectionTensors:
     """One section as tensors on one device; unless a network says otherwise, a batch.
 
     Shapes:
-        array_xy: int64 ``[n, 2]``, integer array coordinates (column x, row y) of each spot.
+        array_xy: int64 ``[n, 2]``, column x and row y of each spot, for tables of positions.
+        pitch_xy: float64 ``[n, 2]``, positions in pitches, for distances; None where the array is
+            square, so that ``array_xy`` holds them.
         mean_grey: float32 ``[n]``, mean grey value of each patch, 0 to 255.
         embedding: float32 ``[n, d]``, image features of each patch.
         patches: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB.
@@ -88,6 +90,7 @@ class SectionTensors:
     name: str
     patient: str
     array_xy: Tensor
+    pitch_xy: Tensor | None = field(default=None, kw_only=True)
     mean_grey: Tensor | None = None
     embedding: Tensor | None = None
     patches: Tensor | None = None
@@ -100,6 +103,11 @@ class SectionTensors:
     @property
     def n_spots(self) -> int:
         return len(self.array_xy)
+
+    @property
+    def positions(self) -> Tensor:
+        """Positions in pitches, float64 ``[n, 2]``: what distances between spots are taken of."""
+        return self.array_xy.double() if self.pitch_xy is None else self.pitch_xy
 
     def to(self, device: torch.device | str) -> "SectionTensors":
         """The same section with every tensor on ``device``."""

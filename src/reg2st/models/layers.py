@@ -4,11 +4,14 @@ Shapes use n spots of one section, G genes of the panel, w features; ``...`` sta
 leading axes, where each index is a separate section.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from reg2st.models.interface import SectionTensors
 
 ZINB_EPSILON = 1e-10
 
@@ -16,8 +19,10 @@ ZINB_EPSILON = 1e-10
 class PositionTables(nn.Module):
     """Learned tables of columns and rows, drawn from N(0, 1).
 
+    A position beyond the tables, of a section larger than those of training, gets the last row.
+
     Args:
-        rows: size of each table; array coordinates are 0 to ``rows - 1``.
+        rows: size of each table, until ``hold`` or ``make_room`` enlarges them.
         width: features of a row.
 
     Shapes: int64 ``[n, 2]`` (column x, row y) to ``[n, width]``, ``X[x] + Y[y]``.
@@ -28,8 +33,54 @@ class PositionTables(nn.Module):
         self.x = nn.Embedding(rows, width)
         self.y = nn.Embedding(rows, width)
 
+    @property
+    def rows(self) -> int:
+        """Size of each table."""
+        return self.x.num_embeddings
+
+    def hold(self, positions: int) -> None:
+        """Double the tables until they hold positions 0 to ``positions - 1``: Visium needs 128."""
+        rows = self.rows
+        while rows < positions:
+            rows *= 2
+        self.make_room(rows)
+
+    def make_room(self, rows: int) -> None:
+        """Draw tables of another size; those of the same size stay as they are."""
+        if rows == self.rows:
+            return
+        for name in ("x", "y"):
+            old = getattr(self, name)
+            # Drawn on the CPU, so that a seed means the same on every device.
+            setattr(self, name, nn.Embedding(rows, old.embedding_dim).to(old.weight.device))
+
+    def columns_and_rows(self, array_xy: Tensor) -> tuple[Tensor, Tensor]:
+        """Entries of both tables, each ``[n, width]``."""
+        columns, rows = array_xy.clamp(max=self.rows - 1).unbind(dim=1)
+        return self.x(columns), self.y(rows)
+
     def forward(self, array_xy: Tensor) -> Tensor:
-        return self.x(array_xy[:, 0]) + self.y(array_xy[:, 1])
+        columns, rows = self.columns_and_rows(array_xy)
+        return columns + rows
+
+
+def hold_positions(model: nn.Module, sections: Iterable[SectionTensors]) -> None:
+    """Enlarge a model's position tables to its training sections."""
+    positions = 1 + max(int(section.array_xy.max()) for section in sections)
+    for _, tables in _position_tables(model):
+        tables.hold(positions)
+
+
+def make_room_for_positions(model: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Give a model's position tables the size of saved ones, before those are loaded."""
+    for name, tables in _position_tables(model):
+        if f"{name}.x.weight" in shapes:
+            tables.make_room(shapes[f"{name}.x.weight"][0])
+
+
+def _position_tables(model: nn.Module) -> list[tuple[str, PositionTables]]:
+    modules = model.named_modules()
+    return [(name, each) for name, each in modules if isinstance(each, PositionTables)]
 
 
 class Dropout(nn.Dropout):

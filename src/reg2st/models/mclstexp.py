@@ -34,7 +34,9 @@ class McLSTExpSettings(RetrievalSettings):
     sequence: Literal["spots", "section"] = Field(
         "spots", description="who attends to whom in training: a mixed batch, or one section"
     )
-    position_rows: int = Field(64, gt=0)
+    position_rows: int = Field(
+        64, gt=0, description="rows of position tables; doubled until the training sections fit"
+    )
     blocks: int = Field(2, gt=0)
     heads: int = Field(8, gt=0)
     head_size: int = Field(64, gt=0)

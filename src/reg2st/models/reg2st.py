@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reg2st.features.graphs import EQUAL_DECIMALS
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
 from reg2st.models.layers import (
     ZINB,
@@ -43,7 +44,9 @@ class Reg2STSettings(NetworkSettings):
     dropout: float = Field(0.2, ge=0, lt=1)
     graph_dropout: float = Field(0.3, ge=0, lt=1)
     graph_neighbours: int = Field(6, gt=0)
-    position_rows: int = Field(64, gt=0)
+    position_rows: int = Field(
+        64, gt=0, description="rows of position tables; doubled until the training sections fit"
+    )
     contrastive_weight: float = Field(0.5, ge=0)
     zinb_weight: float = Field(0.25, ge=0)
     image_encoder: Literal["embedding", "patch_cnn"] = "embedding"
@@ -127,7 +130,9 @@ class FusionBlock(nn.Module):
 class RelativeBias(nn.Module):
     """One learned attention bias a head for each offset between two spots, clipped to a reach.
 
-    Shapes: int64 ``[n, 2]`` and ``[m, 2]`` to ``[heads, n, m]``.
+    Offsets are in pitches, rounded: half of one counts as none, one and a half as two.
+
+    Shapes: float64 ``[n, 2]`` and ``[m, 2]`` to ``[heads, n, m]``.
     """
 
     def __init__(self, reach: int, heads: int) -> None:
@@ -138,7 +143,8 @@ class RelativeBias(nn.Module):
 
     def forward(self, from_xy: Tensor, to_xy: Tensor) -> Tensor:
         offset = to_xy.unsqueeze(0) - from_xy.unsqueeze(1)  # [n, m, 2]
-        x, y = (offset.clamp(-self.reach, self.reach) + self.reach).unbind(-1)
+        offset = offset.round().long().clamp(-self.reach, self.reach)
+        x, y = (offset + self.reach).unbind(-1)
         return self.bias(x * (2 * self.reach + 1) + y).permute(2, 0, 1)
 
 
@@ -200,19 +206,20 @@ def best_scored(head: Tensor, tail: Tensor, k: int) -> Tensor:
 
 
 @torch.no_grad()
-def nearest(array_xy: Tensor, k: int) -> Tensor:
-    """For each spot the k nearest in array coordinates, including itself.
+def nearest(xy: Tensor, k: int) -> Tensor:
+    """For each spot the k nearest, including itself.
 
     Of spots at equal distance the one with the lower index comes first.
 
-    Shapes: int64 ``[n, 2]`` to int64 ``[n, min(k, n)]``.
+    Shapes: positions in pitches, float64 ``[n, 2]``, to int64 ``[n, min(k, n)]``.
     """
-    xy = array_xy.float()
     # Matrix products would round, so that equal distances would differ.
     distances = (
         torch.cdist(block, xy, compute_mode="donot_use_mm_for_euclid_dist")
         for block in xy.split(max(1, SCORES_HELD // len(xy)))
     )
+    # So do roots: neighbours on a hexagonal array would differ in the last digit.
+    distances = (rows.round(decimals=EQUAL_DECIMALS) for rows in distances)
     return torch.cat([rows.sort(dim=-1, stable=True).indices[:, :k] for rows in distances])
 
 
@@ -318,11 +325,11 @@ class Reg2ST(Network):
         image = self.image_encoder(self.described(section))
         genes = self.gene_predictor(image)
         enhanced = image + self.placed(section.array_xy)
-        fused = self.fused(enhanced, genes, section.array_xy)
+        fused = self.fused(enhanced, genes, section.positions)
         if self.settings.dynamic_graph == "none":
             return Hidden(image, genes, enhanced, fused, fused)
         space = self.settings.dynamic_graph == "space"
-        nearby = nearest(section.array_xy, self.graph.neighbours) if space else None
+        nearby = nearest(section.positions, self.graph.neighbours) if space else None
         return Hidden(image, genes, enhanced, fused, self.graph(fused, enhanced, genes, nearby))
 
     def described(self, section: SectionTensors) -> Tensor:
@@ -338,20 +345,20 @@ class Reg2ST(Network):
         if settings.positions not in ("absolute", "shifted"):
             return 0.0
         if settings.positions == "shifted" and self.training:
-            shift = torch.randint(settings.position_rows, (2,)).to(array_xy.device)
-            array_xy = (array_xy + shift) % settings.position_rows
+            shift = torch.randint(self.positions.rows, (2,)).to(array_xy.device)
+            array_xy = (array_xy + shift) % self.positions.rows
         return self.positions(array_xy)
 
-    def fused(self, spots: Tensor, genes: Tensor, array_xy: Tensor) -> Tensor:
+    def fused(self, spots: Tensor, genes: Tensor, xy: Tensor) -> Tensor:
         """h_sf: spots after attention to the gene features of all (unmasked) spots."""
-        keys_xy = array_xy
+        keys_xy = xy
         if self.training and self.settings.spot_mask > 0:
             n = len(genes)
             kept = torch.randperm(n)[: max(1, round((1 - self.settings.spot_mask) * n))]
             kept = kept.to(genes.device)
-            genes, keys_xy = genes[kept], array_xy[kept]
+            genes, keys_xy = genes[kept], xy[kept]
         relative = self.settings.positions == "relative"
-        bias = self.relative_bias(array_xy, keys_xy) if relative else None
+        bias = self.relative_bias(xy, keys_xy) if relative else None
         for block in self.blocks:
             spots = block(spots, genes, bias)
         return self.fusion_norm(spots)

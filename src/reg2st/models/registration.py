@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reg2st.sections.geometry import neighbour_distance
+
 OUTLINE_PITCHES = 1.0
 """Standard deviation, in spot pitches, of the blur that turns spots into the shape of a tissue."""
 
@@ -45,14 +47,6 @@ class Registration:
         return np.asarray(xy, dtype=np.float64) @ self.matrix.T + self.shift
 
 
-def spot_pitch(xy: ArrayLike) -> float:
-    """Median distance of the spots to their nearest other spot; ``[n, 2]``, n at least 2."""
-    from scipy.spatial import KDTree
-
-    xy = np.asarray(xy, dtype=np.float64)
-    return float(np.median(KDTree(xy).query(xy, k=2)[0][:, 1]))
-
-
 def register(moving: ArrayLike, fixed: ArrayLike) -> Registration:
     """Register the spots of one tissue to those of another by shape alone.
 
@@ -72,7 +66,7 @@ def register(moving: ArrayLike, fixed: ArrayLike) -> Registration:
     from scipy.spatial.distance import cdist
 
     moving, fixed = _thinned(moving), _thinned(fixed)
-    pitch = spot_pitch(fixed)
+    pitch = neighbour_distance(fixed)
     centre, target = moving.mean(axis=0), fixed.mean(axis=0)
     moving, fixed = (moving - centre) / pitch, (fixed - target) / pitch
 
@@ -142,7 +136,7 @@ def predict_from_sisters(
         return np.tile(level, (len(test_xy), 1))
     centred = np.vstack([values - values.mean(axis=0) for values in expression])
     registered = np.vstack([register(xy, test_xy)(xy) for xy, _ in sisters])
-    squared_pitches = cdist(test_xy, registered, "sqeuclidean") / spot_pitch(test_xy) ** 2
+    squared_pitches = cdist(test_xy, registered, "sqeuclidean") / neighbour_distance(test_xy) ** 2
     carried = softmax(-squared_pitches / (2 * CARRY_PITCHES**2), axis=1) @ centred
     components = np.linalg.svd(centred, full_matrices=False)[2][:COMPONENTS]
     return level + carried @ components.T @ components

@@ -16,8 +16,8 @@ class SisterSection(Regression):
 
     Predicts NaN if no training section is of the patient.
 
-    Buffers: ``array_xy [N, 2]`` and ``expression [N, G]`` of all training spots, the index of each
-    spot's section, ``of_section [N]``, and each section's patient as padded UTF-8,
+    Buffers: ``xy [N, 2]`` (in pitches) and ``expression [N, G]`` of all training spots, the index
+    of each spot's section, ``of_section [N]``, and each section's patient as padded UTF-8,
     ``patients [S, longest]``.
     """
 
@@ -25,7 +25,7 @@ class SisterSection(Regression):
         super().__init__(settings, sizes)
         self.make_room(
             {
-                "array_xy": (0, 2),
+                "xy": (0, 2),
                 "expression": (0, sizes.genes),
                 "of_section": (0,),
                 "patients": (0, 0),
@@ -34,7 +34,7 @@ class SisterSection(Regression):
 
     def make_room(self, shapes: dict[str, tuple[int, ...]]) -> None:
         kinds = {
-            "array_xy": torch.int64,
+            "xy": torch.float64,
             "expression": torch.float32,
             "of_section": torch.int64,
             "patients": torch.uint8,
@@ -45,11 +45,11 @@ class SisterSection(Regression):
     def fit(self, sections: list[SectionTensors]) -> None:
         names = [list(section.patient.encode()) for section in sections]
         longest = max(map(len, names))
-        self.array_xy = torch.cat([section.array_xy for section in sections])
+        self.xy = torch.cat([section.positions for section in sections])
         self.expression = torch.cat([section.expression for section in sections])
         self.of_section = torch.repeat_interleave(
             torch.tensor([section.n_spots for section in sections])
-        ).to(self.array_xy.device)
+        ).to(self.xy.device)
         self.patients = torch.tensor(
             [name + [0] * (longest - len(name)) for name in names], dtype=torch.uint8
         )
@@ -59,13 +59,13 @@ class SisterSection(Regression):
         of_section = self.of_section.cpu()
         sisters = [
             (
-                self.array_xy[of_section == index].cpu().numpy(),
+                self.xy[of_section == index].cpu().numpy(),
                 self.expression[of_section == index].cpu().numpy(),
             )
             for index, patient in enumerate(patients)
             if patient == section.patient
         ]
         if sisters:
-            predicted = predict_from_sisters(section.array_xy.cpu().numpy(), sisters)
+            predicted = predict_from_sisters(section.positions.cpu().numpy(), sisters)
             return torch.from_numpy(predicted).float().to(section.array_xy.device)
         return torch.full((section.n_spots, self.sizes.genes), torch.nan)

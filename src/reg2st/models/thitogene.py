@@ -28,7 +28,9 @@ class THItoGeneSettings(NetworkSettings):
     learning_rate: float = Field(1e-5, gt=0)
     graph: str = "nearest_4"
     patch_px: int = Field(112, ge=44, le=224, multiple_of=KERNEL_PX)
-    position_rows: int = Field(64, gt=0)
+    position_rows: int = Field(
+        64, gt=0, description="rows of position tables; doubled until the training sections fit"
+    )
     capsules: int = Field(20, gt=0)
     capsule_size: int = Field(64, gt=0)
     transformer_blocks: int = Field(4, gt=0)
@@ -228,7 +230,7 @@ class THItoGene(Network):
             edge_index: int64 ``[2, e]``.
         """
         capsules = self.capsules(self.maps(patches))
-        columns, rows = self.positions.x(array_xy[:, 0]), self.positions.y(array_xy[:, 1])
+        columns, rows = self.positions.columns_and_rows(array_xy)
         feature = self.blocks(torch.cat([capsules.flatten(1), columns, rows], dim=1))
         feature = F.elu(self.near(self.dropout(feature), edge_index))
         feature = F.elu(self.merge(self.dropout(feature), edge_index))

@@ -101,6 +101,15 @@ class NeighbourEncoder(nn.Module):
         return self.norm(tiles)
 
 
+def cells(section: SectionTensors) -> Tensor:
+    """Column and row of each spot on a grid where neighbours touch, int64 ``[n, 2]``.
+
+    On a hexagonal array neighbours in a row are two array columns but one pitch apart.
+    """
+    columns = section.positions[:, 0].floor().long()
+    return torch.stack([columns, section.array_xy[:, 1]], dim=1)
+
+
 class GlobalEncoder(nn.Module):
     """Transformer blocks over all spots of a section, with a convolution on the array between.
 
@@ -131,11 +140,17 @@ class GlobalEncoder(nn.Module):
         return self.norm(feature)
 
     def placed(self, feature: Tensor, array_xy: Tensor) -> Tensor:
-        """What the depthwise convolution of the array, 0 in empty cells, holds at each spot."""
+        """What the depthwise convolution of the array, 0 in empty cells, holds at each spot.
+
+        Spots without an array may share a cell, which then holds their mean.
+        """
         column, row = (array_xy - array_xy.amin(dim=0)).unbind(dim=1)
         rows, columns = int(row.max()) + 1, int(column.max()) + 1
         grid = feature.new_zeros(rows, columns, feature.shape[-1])
-        grid = grid.index_put((row, column), feature).permute(2, 0, 1)  # [d, rows, columns]
+        spots = grid.new_zeros(rows, columns, 1)
+        spots = spots.index_put((row, column), spots.new_ones(len(row), 1), accumulate=True)
+        grid = grid.index_put((row, column), feature, accumulate=True) / spots.clamp(min=1)
+        grid = grid.permute(2, 0, 1)  # [d, rows, columns]
         return self.position(grid.unsqueeze(0))[0, :, row, column].t()
 
 
@@ -316,7 +331,7 @@ class TRIPLEX(Network):
 
     def global_tokens(self, section: SectionTensors) -> Tensor:
         """Every spot of a section in the light of all others, ``[n, d]``."""
-        return self.global_encoder(section.embedding, section.array_xy)
+        return self.global_encoder(section.embedding, cells(section))
 
     def fused(self, target: Tensor, neighbour: Tensor, on_slide: Tensor, tokens: Tensor) -> Tensor:
         """The fused feature ``[b, d]``; shapes as in the class."""

@@ -111,6 +111,7 @@ def join_with_slide(
         "name": raw.name,
         "platform": raw.platform,
         **_known_sizes(geometry),
+        **({} if geometry.lattice is None else {"lattice": np.array(geometry.lattice)}),
         "dropped": dropped,
         "warnings": np.array(warnings, dtype=object),
     }

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,10 +12,20 @@ from reg2st.sections.section_row import SectionRow
 TOLERANCE = 0.05
 """Two pixel sizes that differ by more than this share disagree."""
 
-SQUARE = 1.0
-HEXAGONAL = math.sqrt(3) / 4
-"""Area of one array position in squared pitches. On a hexagonal array neighbours in a row are two
-columns apart, so a column is half a pitch wide, and a row is sqrt(3)/2 pitches high."""
+LATTICE_TOLERANCE = 0.05
+"""Relative error of a row's height in columns, up to which a lattice is known by its pixels."""
+
+
+class Lattice(NamedTuple):
+    """The size of an array position: width of a column and height of a row, in pitches."""
+
+    column: float
+    row: float
+
+
+SQUARE = Lattice(1.0, 1.0)
+HEXAGONAL = Lattice(0.5, math.sqrt(3) / 2)
+"""Neighbours in a row are two columns apart."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +35,12 @@ class SpotArray:
     Attributes:
         pitch_um: from the centre of a spot to the centre of the nearest other one.
         diameter_um: of a spot, or the side of a square bin.
-        position_area: area of one array position in squared pitches; None without an array.
+        lattice: what its array positions are; None where they may be any, or there are none.
     """
 
     pitch_um: float | None = None
     diameter_um: float | None = None
-    position_area: float | None = None
+    lattice: Lattice | None = None
 
 
 LEGACY_ST = SpotArray(200.0, 100.0, SQUARE)
@@ -50,12 +61,14 @@ class Geometry:
     """The sizes of a section; None, or NaN for the drawn diameter, where unknown.
 
     Attributes:
+        lattice: of the array positions; None where pixels alone tell where a spot is.
         um_per_px: micrometres a pixel of level 0.
         spot_pitch_um, spot_pitch_px: from a spot to the nearest other one.
         spot_diameter_um, spot_diameter_px: of a spot.
         warnings: one sentence for each source of the pixel size that disagrees.
     """
 
+    lattice: Lattice | None
     um_per_px: float | None
     spot_pitch_um: float | None
     spot_pitch_px: float | None
@@ -85,7 +98,10 @@ def measure_section(
     array = raw.array or SpotArray()
     pitch_um = row.spot_pitch_um or array.pitch_um
     diameter_um = row.spot_diameter_um or array.diameter_um
-    measured_px = measure_pitch_px(pixel_xy, array_xy, array.position_area)
+    lattice = None
+    if array_xy is not None:
+        lattice = array.lattice or recognise_lattice(pixel_xy, array_xy)
+    measured_px = measure_pitch_px(pixel_xy, array_xy, lattice)
 
     by_pitch = None
     if pitch_um and measured_px:
@@ -109,6 +125,7 @@ def measure_section(
     else:
         diameter_px = diameter_um / um_per_px
     return Geometry(
+        lattice=lattice,
         um_per_px=um_per_px,
         spot_pitch_um=pitch_um,
         spot_pitch_px=measured_px,
@@ -123,26 +140,52 @@ def measure_section(
     )
 
 
-def measure_pitch_px(
-    pixel_xy: np.ndarray, array_xy: np.ndarray | None, position_area: float | None
-) -> float | None:
-    """The pitch of the spots in pixels; None where it cannot be told.
-
-    With an array: the affine map from array positions to pixels, fitted by least squares,
-    stretches areas by its determinant. Without: the median distance to the nearest other spot.
+def recognise_lattice(pixel_xy: np.ndarray, array_xy: np.ndarray) -> Lattice | None:
+    """The lattice whose rows are, to the pixel, as high as the array's; None if neither is.
 
     Shapes:
         pixel_xy ``[n, 2]``, array_xy ``[n, 2]``.
     """
-    if array_xy is not None and position_area is not None:
-        centred = (array_xy - array_xy.mean(axis=0)).astype(float)
-        slopes, _, rank, _ = np.linalg.lstsq(centred, pixel_xy, rcond=None)
-        if rank < 2:
-            return None
-        return float(np.sqrt(abs(np.linalg.det(slopes)) / position_area)) or None
-    if len(pixel_xy) < 2:
+    slopes = _pixels_of_a_position(pixel_xy, array_xy)
+    if slopes is None:
         return None
+    column, row = np.linalg.norm(slopes, axis=1)
+    for lattice in (SQUARE, HEXAGONAL):
+        if abs(row / column / (lattice.row / lattice.column) - 1) < LATTICE_TOLERANCE:
+            return lattice
+    return None
+
+
+def measure_pitch_px(
+    pixel_xy: np.ndarray, array_xy: np.ndarray | None, lattice: Lattice | None
+) -> float | None:
+    """The pitch of the spots in pixels; None where it cannot be told.
+
+    With an array: the affine map from array positions to pixels, fitted by least squares,
+    stretches areas by its determinant. Without: the distance of neighbours.
+
+    Shapes:
+        pixel_xy ``[n, 2]``, array_xy ``[n, 2]``.
+    """
+    if array_xy is not None and lattice is not None:
+        slopes = _pixels_of_a_position(pixel_xy, array_xy)
+        if slopes is None:
+            return None
+        position_area = lattice.column * lattice.row
+        return float(np.sqrt(abs(np.linalg.det(slopes)) / position_area)) or None
+    return neighbour_distance(pixel_xy) or None if len(pixel_xy) > 1 else None
+
+
+def neighbour_distance(xy: np.ndarray) -> float:
+    """Median distance of the spots ``[n, 2]``, two or more, to their nearest other spot."""
     from scipy.spatial import KDTree
 
-    distances, _ = KDTree(pixel_xy).query(pixel_xy, k=2)
-    return float(np.median(distances[:, 1])) or None
+    distances, _ = KDTree(xy).query(xy, k=2)
+    return float(np.median(distances[:, 1]))
+
+
+def _pixels_of_a_position(pixel_xy: np.ndarray, array_xy: np.ndarray) -> np.ndarray | None:
+    """Pixels ``[2, 2]`` that a column (first row) and a row move a spot by; None on a line."""
+    centred = (array_xy - array_xy.mean(axis=0)).astype(float)
+    slopes, _, rank, _ = np.linalg.lstsq(centred, pixel_xy, rcond=None)
+    return slopes if rank == 2 else None

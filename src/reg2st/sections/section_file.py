@@ -13,13 +13,14 @@ import numpy as np
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
+from reg2st.sections.geometry import Lattice
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of the section file; raised whenever a reader of older files would go wrong."""
 
 
@@ -31,6 +32,8 @@ class SectionArrays:
         platform: name of the reader that made it.
         barcodes: str ``[n]``, as the platform writes them.
         array_xy: int64 ``[n, 2]``, column x and row y on the array; None without an array.
+        lattice: size of an array position in pitches; None without an array, or where it has
+            another shape than the known ones.
         pixel_xy: float64 ``[n, 2]``, spot centres at level 0 of the slide.
         counts: float32 ``[n, G]``, raw counts of the genes asked for; None when none were.
         absent_genes: those of the genes asked for that the section lacks, zero in counts.
@@ -49,6 +52,7 @@ class SectionArrays:
     image: str
     barcodes: np.ndarray
     array_xy: np.ndarray | None
+    lattice: Lattice | None
     pixel_xy: np.ndarray
     genes: list[str]
     counts: np.ndarray | None
@@ -104,6 +108,7 @@ def load_section_arrays(path: str | os.PathLike, genes: list[str] | None = None)
             image=place["metadata/source_image_path"].asstr()[()],
             barcodes=_strings(file["obs"][file["obs"].attrs["_index"]]),
             array_xy=_array_xy(file["obs"]),
+            lattice=Lattice(*about["lattice"][()].tolist()) if "lattice" in about else None,
             pixel_xy=file["obsm/spatial"][()],
             genes=list(genes or []),
             counts=counts,

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from reg2st.base.errors import UserError
 from reg2st.features.encoders import read_embeddings
 from reg2st.features.graphs import read_graph
 from reg2st.features.patches import read_mean_grey, read_patches
-from reg2st.models.interface import FeatureBlock, SectionTensors, Settings
+from reg2st.models.interface import FeatureBlock, SectionTensors
 from reg2st.sections.panels import read_panel
+from reg2st.sections.positions import numbered_xy, pitch_xy
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import log_expression
 from reg2st.study.specification import FeatureSource, RunSpec, SectionFiles
@@ -24,13 +24,10 @@ def load_sections(run: RunSpec, *, with_targets: bool) -> list[SectionTensors]:
         with_targets: whether to read counts and expression; predictions do not.
 
     Raises:
-        UserError: files of a section have different spots, or a section does not fit the method.
+        UserError: files of a section have different spots.
     """
     genes = read_panel(run.panel) if with_targets else None
-    sections = [_load_section(files, genes, run) for files in run.sections]
-    for section in sections:
-        check_positions(section, run.parsed_settings())
-    return sections
+    return [_load_section(files, genes, run) for files in run.sections]
 
 
 def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) -> SectionTensors:
@@ -53,7 +50,8 @@ def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) ->
     return SectionTensors(
         name=arrays.name,
         patient=arrays.patient,
-        array_xy=torch.from_numpy(arrays.array_xy),
+        array_xy=torch.from_numpy(numbered_xy(arrays)),
+        pitch_xy=torch.from_numpy(pitch_xy(arrays)),
         blocks=blocks,
         **parts,
     )
@@ -74,22 +72,3 @@ def _features(
         spread = features.std(axis=0)
         features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
     return features.astype(np.float32, copy=False), tuple(blocks)
-
-
-def check_positions(section: SectionTensors, settings: Settings) -> None:
-    """Refuse array coordinates outside a method's position tables.
-
-    Raises:
-        UserError: a coordinate below 0, or at or beyond the table's rows.
-    """
-    rows = getattr(settings, "position_rows", None)
-    if rows is None or getattr(settings, "positions", "") in ("none", "relative"):
-        return
-    low, high = int(section.array_xy.min()), int(section.array_xy.max())
-    if low < 0 or high >= rows:
-        wrong = low if low < 0 else high
-        raise UserError(
-            f"Section {section.name} has array coordinate {wrong}, but position tables have rows 0 "
-            f"to {rows - 1}: set position_rows to {high + 1} or more in the method's settings "
-            "(Visium needs 128)."
-        )

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from reg2st.base.errors import UserError
 from reg2st.base.memory import keep_freed_memory
 from reg2st.models.interface import Network, SectionTensors
+from reg2st.models.layers import hold_positions
 from reg2st.training.checkpoints import load_checkpoint, load_record, save_checkpoint
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def train_network(
     device = next(model.parameters()).device
     if device.type == "cpu":
         keep_freed_memory()
+    hold_positions(model, sections)
     model.prepare(sections)
     optimiser, schedule = model.optimiser(steps_per_epoch=model.steps_per_epoch(sections))
     history: list[dict[str, Any]] = []

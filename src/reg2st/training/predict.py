@@ -25,7 +25,8 @@ class FoldPrediction:
 
     Attributes:
         genes: the fold's panel.
-        obs: one row for each spot: fold, section, patient, barcode, array_col, array_row.
+        obs: one row for each spot: fold, section, patient, barcode, and on an array array_col
+            and array_row.
         pixel_xy: float64 ``[spots, 2]``, spot centres, px of level 0.
         predictions: one for each section, in the order of the rows.
     """
@@ -41,11 +42,11 @@ def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
     """Write the cross-validated predictions of a method as one AnnData file, on the CPU.
 
     ``X`` is float32 ``[spots, genes]`` in the units of the target, log10(1 + 1e4 c / sum c); a
-    gene outside a fold's panel is NaN there. obs holds fold, section, patient, barcode and array
-    coordinates of each spot, obsm["spatial"] its pixel coordinates (x, y) at level 0. If the
-    method provides them, layers["spread"] is the predictive standard deviation of the target, in
-    the same units, and varm["expected_pcc"] the PCC of each gene that each fold's model expects
-    in a new section.
+    gene outside a fold's panel is NaN there. obs holds fold, section, patient, barcode and, on an
+    array, array coordinates of each spot, obsm["spatial"] its pixel coordinates (x, y) at level 0.
+    If the method provides them, layers["spread"] is the predictive standard deviation of the
+    target, in the same units, and varm["expected_pcc"] the PCC of each gene that each fold's model
+    expects in a new section.
 
     Args:
         runs: one for each fold, with its model and its test sections.
@@ -101,11 +102,11 @@ def _spots(
             "section": section.name,
             "patient": section.patient,
             "barcode": arrays.barcodes,
-            "array_col": arrays.array_xy[:, 0],
-            "array_row": arrays.array_xy[:, 1],
         },
         index=[f"{section.name}_{barcode}" for barcode in arrays.barcodes],
     )
+    if arrays.array_xy is not None:
+        obs["array_col"], obs["array_row"] = arrays.array_xy.T
     return obs, arrays.pixel_xy
 
 

@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
 from reg2st.models.interface import Model, Sizes
+from reg2st.models.layers import make_room_for_positions
 from reg2st.models.registry import method as model_class
 from reg2st.study.specification import RunSpec
 
@@ -34,9 +35,10 @@ def load_model(model: Model, path: Path) -> None:
         UserError: the weights belong to another architecture.
     """
     state = load_file(path)
-    model.make_room({name: tuple(value.shape) for name, value in state.items()})
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
+    make_room_for_positions(model, found)
+    model.make_room(found)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise UserError(

@@ -206,11 +206,11 @@ def test_best_scored_takes_the_largest_products_in_every_block(monkeypatch):
 
 def test_nearest_spots_include_the_spot_itself_and_break_ties_by_index():
     x, y = torch.meshgrid(torch.arange(10), torch.arange(10), indexing="ij")
-    array_xy = torch.stack([x.flatten(), y.flatten()], dim=1)
+    xy = torch.stack([x.flatten(), y.flatten()], dim=1).double()
     inside = 55
-    assert nearest(array_xy, 5)[inside].tolist() == [inside, 45, 54, 56, 65]
-    assert nearest(array_xy, 3)[inside].tolist() == [inside, 45, 54]
-    assert nearest(array_xy[:3], 99).shape == (3, 3)
+    assert nearest(xy, 5)[inside].tolist() == [inside, 45, 54, 56, 65]
+    assert nearest(xy, 3)[inside].tolist() == [inside, 45, 54]
+    assert nearest(xy[:3], 99).shape == (3, 3)
 
 
 def test_settings_name_what_is_wrong():

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from reg2st.evaluation.metrics import pearson
-from reg2st.models.registration import predict_from_sisters, register, spot_pitch
+from reg2st.models.registration import predict_from_sisters, register
+from reg2st.sections.geometry import neighbour_distance
 from reg2st.sections.targets import log_expression
 
 SERIAL = ("C2", "C3", "C4", "C5", "C6")
@@ -75,7 +76,7 @@ def test_without_a_sister_there_is_no_prediction():
 
 
 def test_the_pitch_is_the_distance_between_neighbours():
-    assert spot_pitch(272.0 * tissue()) == pytest.approx(272)
+    assert neighbour_distance(272.0 * tissue()) == pytest.approx(272)
 
 
 def serial_cut(degrees, seed):

@@ -141,8 +141,8 @@ def column_weights(
 
 
 def in_array_order(section: SectionTensors) -> NDArray[np.int64]:
-    """Indices that sort the spots by array coordinates."""
-    x, y = section.array_xy.cpu().numpy().T
+    """Indices that sort the spots by their positions."""
+    x, y = section.positions.cpu().numpy().T
     return np.lexsort((y, x))
 
 

@@ -150,7 +150,7 @@ def _landmarks(
 
 def _blocks(section: SectionTensors) -> list[NDArray[np.int64]]:
     """Contiguous parts of a section's spots along its longest axis."""
-    xy = section.array_xy.cpu().numpy().astype(np.float64)
+    xy = section.positions.cpu().numpy().copy()
     xy -= xy.mean(axis=0)
     longest = np.linalg.eigh(xy.T @ xy)[1][:, -1]
     order = np.lexsort((xy[:, 1], xy[:, 0], np.round(xy @ longest, 6)))

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.transforms import ScaledTranslation
-from scipy.spatial import KDTree
 
 from reg2st.evaluation.predictions import section_predictions
 from reg2st.report.labels import MethodKey, counted, in_fixed_order, method_label, split_label
@@ -19,7 +18,7 @@ from reg2st.sections.section_file import SectionArrays, load_thumbnail
 BARS_UM = (5000, 2000, 1000, 500, 200, 100, 50)
 MANY_SPOTS = 2000
 LONE_SPOT_PX = 100.0
-"""How wide a section's only spot is drawn if its diameter is unknown."""
+"""How wide a section's only spot is drawn if the pitch is unknown."""
 TALLEST_IN = 2.2
 CHARACTER_IN = 0.058
 """Width of a character that text is wrapped by."""
@@ -39,7 +38,7 @@ class Frame:
     def around(cls, section: SectionArrays) -> "Frame":
         """The part that a section's spots cover, with a margin of their distance."""
         places = section.pixel_xy
-        pitch = _pitch(section)
+        pitch = section.spot_pitch_px or LONE_SPOT_PX
         left, top = places.min(axis=0) - pitch
         width, height = np.ptp(places, axis=0) + 2 * pitch
         return cls(left, top, width, height, pitch)
@@ -47,16 +46,6 @@ class Frame:
     def height_in(self, width_in: float) -> float:
         """Printed height of a map of a printed width, inches."""
         return min(width_in * self.height / self.width, TALLEST_IN)
-
-
-def _pitch(section: SectionArrays) -> float:
-    """Median distance of a spot to its nearest other spot, px."""
-    places = section.pixel_xy
-    if len(places) < 2:
-        known = np.isfinite(section.spot_diameter_px)
-        return section.spot_diameter_px if known else LONE_SPOT_PX
-    distances, _ = KDTree(places).query(places, k=2)
-    return float(np.median(distances[:, 1]))
 
 
 def read_predictions(
