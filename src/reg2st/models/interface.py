@@ -73,7 +73,6 @@ class SectionTensors:
 
     Shapes:
         array_xy: int64 ``[n, 2]``, integer array coordinates (column x, row y) of each spot.
-        mean_grey: float32 ``[n]``, mean grey value of each patch, 0 to 255.
         embedding: float32 ``[n, d]``, image features of each patch.
         patches: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB.
         edge_index: int64 ``[2, e]``, PyTorch Geometric convention: messages flow from
@@ -88,7 +87,6 @@ class SectionTensors:
     name: str
     patient: str
     array_xy: Tensor
-    mean_grey: Tensor | None = None
     embedding: Tensor | None = None
     patches: Tensor | None = None
     edge_index: Tensor | None = None
@@ -138,6 +136,8 @@ class Inputs:
     """Which parts of a section a method reads, so that the workflow builds no others.
 
     Attributes:
+        encoder: the encoder whose features the method reads, as they are and on the view of the
+            patches, in place of the embeddings of the config.
         graph: name of a graph of the config.
         tiles: grids of tiles around each spot, embedded by the encoders of the embedding.
         weights: the encoder whose weights a part of the network starts from. Training hands
@@ -146,7 +146,7 @@ class Inputs:
 
     embedding: bool = False
     patches: bool = False
-    mean_grey: bool = False
+    encoder: str | None = None
     graph: str | None = None
     tiles: tuple[TileGrid, ...] = ()
     weights: str | None = None
