@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression doctor estimate reference sheet lint clean
+.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression test-scale doctor estimate reference sheet lint clean
 
 help:
 	@echo "make demo             set up and compare the methods on simulated sections"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-faults      test many kills, full disks and other faults"
 	@echo "make test-faults-short  test one fault of each kind in a few minutes"
 	@echo "make test-regression  compare the scores of whole studies with stored ones"
+	@echo "make test-scale       run made-up sections of up to 200,000 bins; takes many hours"
 	@echo "make doctor           check this machine; CONFIG names one config file or several"
 	@echo "make estimate CONFIG=config/demo.yaml  estimate the cost of a study without running it"
 	@echo "make sheet FOLDER=my_data  propose a sample sheet for the sections in a folder"
@@ -56,6 +57,9 @@ test-faults-short: $(VENV)/.installed-test
 
 test-regression: $(VENV)/.installed-test
 	REG2ST_TEST_REGRESSION=1 $(BIN)/pytest tests/regression
+
+test-scale: $(VENV)/.installed-test
+	$(BIN)/pytest -s -m scale tests/scale
 
 doctor: $(VENV)/.installed
 	@$(BIN)/python -m reg2st.tools.doctor --configfile $(CONFIG)

@@ -3,7 +3,8 @@
 from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
-    from reg2st.features.patches import View, cut_patches
+    from reg2st.features.fields import View
+    from reg2st.features.patches import cut_patches
 
     cut_patches(
         snakemake.input.image,

@@ -26,7 +26,7 @@ SITE_FACTS = {
     "  # slurm_account: my_account": f"  slurm_account: {cluster.ACCOUNT}",
     "  # slurm_partition: cpu": "  slurm_partition: cpu",
     "# set-resources:": "set-resources:",
-    "#   embed_patches: &gpu": "  embed_patches: &gpu",
+    "#   embed_section: &gpu": "  embed_section: &gpu",
     "#     slurm_partition: gpu": "    slurm_partition: gpu",
     "#     constraint: a100": "    constraint: a100",
     "#   train_network: *gpu": "  train_network: *gpu",
@@ -61,7 +61,7 @@ def demo(root, tmp_path):
     del config["ablation"], config["sensitivity"]
     config["methods"] = {"reg2st": {"preset": "quick", "settings": {"epochs": 150}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    prepared = run_here(root, tmp_path, "--until", "select_panel", "embed_patches", SCORES)
+    prepared = run_here(root, tmp_path, "--until", "select_panel", "embed_section", SCORES)
     assert prepared.returncode == 0, prepared.stderr
     return tmp_path
 
@@ -184,7 +184,7 @@ def test_what_needs_no_gpu_asks_for_none(slurm, root, tmp_path):
     config["methods"] = {"sprig": {"inputs": {"embeddings": [{"encoder": "tissue_statistics"}]}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     model = "results/demo/runs/simulated/patient_out/sprig/full/seed-0/fold-A/model.safetensors"
-    before = {"select_panel", "cut_patches", "build_graph"}
+    before = {"select_panel", "build_graph"}
     prepared = run_here(root, tmp_path, "--until", *before, "--", model)
     assert prepared.returncode == 0, prepared.stderr
     earlier = len(slurm.jobs())
@@ -194,7 +194,7 @@ def test_what_needs_no_gpu_asks_for_none(slurm, root, tmp_path):
     finally:
         process.kill()
     assert [(job.rule, job.gpus, job.partition) for job in slurm.jobs()[earlier:]] == [
-        ("measure_patches", 0, "cpu"),
+        ("measure_section", 0, "cpu"),
         ("fit_regression", 0, "cpu"),
     ]
 

@@ -31,6 +31,7 @@ if os.path.exists(sys.executable):
     sys.executable = shlex.quote(sys.executable)
 
 from reg2st.base.errors import UserError
+from reg2st.sections.slides import decoded_mb
 from reg2st.study.runs import is_network
 from reg2st.study.specification import dump, files_of
 from reg2st.study.study import Study
@@ -52,15 +53,28 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def growing(base, per_mb):
-    """A resource that grows with each attempt and with the size of a job's inputs."""
+def growing(base, per_mb, of=None):
+    """A resource that grows with each attempt and the size of a job's inputs, or of one of them."""
 
     def amount(wildcards, input, attempt):
-        # `input.size_mb` checks all files at once, which takes a fifth of a dry run's time.
-        size_mb = sum(os.path.getsize(file) for file in input) / 1e6
-        return attempt * round(base + per_mb * size_mb)
+        return attempt * round(base + per_mb * megabytes([input[of]] if of else input))
 
     return amount
+
+
+def reading_image(base, per_mb):
+    """As `growing`, of a job that reads an image: of it, only what is decoded at once counts."""
+
+    def amount(wildcards, input, attempt):
+        others = megabytes(file for file in input if file != input.image)
+        return attempt * round(base + per_mb * others + decoded_mb(input.image))
+
+    return amount
+
+
+def megabytes(files):
+    # `input.size_mb` checks all files at once, which takes a fifth of a dry run's time.
+    return sum(os.path.getsize(file) for file in files) / 1e6
 
 
 wildcard_constraints:
@@ -95,6 +109,11 @@ def raw_files(wildcards):
 def raw_image(wildcards):
     """An input function: the image of a section."""
     return raw_files(wildcards)["image"]
+
+
+def view_of(wildcards):
+    """A params function: the field of view."""
+    return STUDY.config.views[wildcards.view].model_dump(exclude_none=True)
 
 
 def raw_labels(wildcards):

@@ -1,4 +1,4 @@
-# Inputs of models: patches, graphs and image features.
+# Inputs of models: patches (for networks trained on pixels), graphs and image features.
 
 
 rule cut_patches:
@@ -14,10 +14,10 @@ rule cut_patches:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(1500, per_mb=80),
-        runtime=growing(20, per_mb=0.1),
+        mem_mb=reading_image(1500, per_mb=2),
+        runtime=growing(20, per_mb=1, of="section"),
     params:
-        view=lambda wildcards: STUDY.config.views[wildcards.view].model_dump(exclude_none=True),
+        view=view_of,
     message:
         "Cutting patches ({wildcards.view}) of {wildcards.section}"
     script:
@@ -64,40 +64,46 @@ rule fetch_weights:
         "../../scripts/features/fetch_weights.py"
 
 
-rule embed_patches:
+rule embed_section:
     input:
-        patches=LAYOUT.patches(),
+        section=LAYOUT.section(),
+        image=raw_image,
         weights=weights_input,
     output:
         LAYOUT.features(),
     log:
-        LAYOUT.log("embed_patches", "{encoder}", "{view}", "{dataset}", "{section}"),
+        LAYOUT.log("embed_section", "{encoder}", "{view}", "{dataset}", "{section}"),
     benchmark:
-        LAYOUT.benchmark("embed_patches", "{encoder}", "{view}", "{dataset}", "{section}")
+        LAYOUT.benchmark("embed_section", "{encoder}", "{view}", "{dataset}", "{section}")
     wildcard_constraints:
         encoder=one_of(name for name, each in STUDY.encoders.items() if each.weights),
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=growing(4000, per_mb=2),
-        runtime=growing(60, per_mb=0.1),
+        mem_mb=reading_image(4000, per_mb=2),
+        runtime=growing(60, per_mb=1, of="section"),
         gpu=1,
+    params:
+        view=view_of,
     message:
-        "Embedding the patches of {wildcards.section} with {wildcards.encoder}"
+        "Embedding {wildcards.section} ({wildcards.view}) with {wildcards.encoder}"
     script:
-        "../../scripts/features/embed_patches.py"
+        "../../scripts/features/embed_section.py"
 
 
 # Encoders without a network need no GPU.
-use rule embed_patches as measure_patches with:
+use rule embed_section as measure_section with:
+    input:
+        section=LAYOUT.section(),
+        image=raw_image,
     log:
-        LAYOUT.log("measure_patches", "{encoder}", "{view}", "{dataset}", "{section}"),
+        LAYOUT.log("measure_section", "{encoder}", "{view}", "{dataset}", "{section}"),
     benchmark:
-        LAYOUT.benchmark("measure_patches", "{encoder}", "{view}", "{dataset}", "{section}")
+        LAYOUT.benchmark("measure_section", "{encoder}", "{view}", "{dataset}", "{section}")
     wildcard_constraints:
         encoder=one_of(name for name, each in STUDY.encoders.items() if not each.weights),
     resources:
-        mem_mb=growing(4000, per_mb=2),
-        runtime=growing(60, per_mb=0.1),
+        mem_mb=reading_image(2000, per_mb=2),
+        runtime=growing(60, per_mb=1, of="section"),
     message:
-        "Computing {wildcards.encoder} of the patches of {wildcards.section}"
+        "Computing {wildcards.encoder} of {wildcards.section} ({wildcards.view})"

@@ -105,7 +105,7 @@ rule read_section:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(1500, per_mb=40),
+        mem_mb=reading_image(1500, per_mb=40),
     params:
         row=sheet_row,
     message:

@@ -1,4 +1,4 @@
-"""The control `brightness`: the mean grey value of each patch."""
+"""The control `brightness`: the mean grey value of each spot's field of view."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from reg2st.models.interface import Inputs, Regression, SectionTensors, Settings
 
 
 class Brightness(Regression):
-    """A linear function of the patch's mean grey value for each gene, by least squares.
+    """A linear function of the field's mean grey value for each gene, by least squares.
 
     Brightness falls with the density of nuclei, so the sign of a gene's slope is part of the fit.
-    If all training patches are equally bright, slopes are 0.
+    If all training fields are equally bright, slopes are 0.
     """
 
     def __init__(self, settings: Settings, sizes: Sizes) -> None:
@@ -20,10 +20,10 @@ class Brightness(Regression):
 
     @classmethod
     def inputs(cls, settings: Settings) -> Inputs:
-        return Inputs(mean_grey=True)
+        return Inputs(embedding=True, encoder="mean_grey")
 
     def fit(self, sections: list[SectionTensors]) -> None:
-        grey, expression = stacked(sections, "mean_grey"), stacked(sections, "expression")
+        grey, expression = stacked(sections, "embedding")[:, 0], stacked(sections, "expression")
         mean_grey, mean = grey.mean(), expression.mean(dim=0)
         centred = grey - mean_grey
         spread = centred.square().sum()
@@ -32,4 +32,4 @@ class Brightness(Regression):
         self.intercept.copy_(mean - slope * mean_grey)
 
     def forward(self, section: SectionTensors) -> Tensor:
-        return section.mean_grey.unsqueeze(1) * self.slope + self.intercept
+        return section.embedding[:, :1] * self.slope + self.intercept

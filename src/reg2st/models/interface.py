@@ -75,7 +75,6 @@ class SectionTensors:
         array_xy: int64 ``[n, 2]``, column x and row y of each spot, for tables of positions.
         pitch_xy: float64 ``[n, 2]``, positions in pitches, for distances; None where the array is
             square, so that ``array_xy`` holds them.
-        mean_grey: float32 ``[n]``, mean grey value of each patch, 0 to 255.
         embedding: float32 ``[n, d]``, image features of each patch.
         patches: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB.
         edge_index: int64 ``[2, e]``, PyTorch Geometric convention: messages flow from
@@ -91,7 +90,6 @@ class SectionTensors:
     patient: str
     array_xy: Tensor
     pitch_xy: Tensor | None = field(default=None, kw_only=True)
-    mean_grey: Tensor | None = None
     embedding: Tensor | None = None
     patches: Tensor | None = None
     edge_index: Tensor | None = None
@@ -146,6 +144,8 @@ class Inputs:
     """Which parts of a section a method reads, so that the workflow builds no others.
 
     Attributes:
+        encoder: the encoder whose features the method reads, as they are and on the view of the
+            patches, in place of the embeddings of the config.
         graph: name of a graph of the config.
         tiles: grids of tiles around each spot, embedded by the encoders of the embedding.
         weights: the encoder whose weights a part of the network starts from. Training hands
@@ -154,7 +154,7 @@ class Inputs:
 
     embedding: bool = False
     patches: bool = False
-    mean_grey: bool = False
+    encoder: str | None = None
     graph: str | None = None
     tiles: tuple[TileGrid, ...] = ()
     weights: str | None = None

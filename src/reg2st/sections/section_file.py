@@ -24,6 +24,9 @@ FORMAT_VERSION = 3
 """Of the section file; raised whenever a reader of older files would go wrong."""
 
 
+SPOTS_AT_A_TIME = 8192
+
+
 @dataclass(frozen=True)
 class SectionArrays:
     """A section as plain arrays, n spots.
@@ -162,11 +165,15 @@ def _gene_counts(
             ", ".join(absent),
         )
     indptr = matrix["indptr"][()]
-    columns = column_of[matrix["indices"][()]]
-    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    chosen = columns >= 0
-    counts = np.zeros((len(indptr) - 1, len(genes)), dtype=np.float32)
-    counts[rows[chosen], columns[chosen]] = matrix["data"][()][chosen]
+    n = len(indptr) - 1
+    counts = np.zeros((n, len(genes)), dtype=np.float32)
+    for start in range(0, n, SPOTS_AT_A_TIME):
+        ends = indptr[start : start + SPOTS_AT_A_TIME + 1]
+        stored = slice(ends[0], ends[-1])
+        columns = column_of[matrix["indices"][stored]]
+        rows = start + np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+        chosen = columns >= 0
+        counts[rows[chosen], columns[chosen]] = matrix["data"][stored][chosen]
     return counts, absent
 
 

@@ -24,6 +24,12 @@ PLAUSIBLE_UM_PER_PX = (0.05, 20.0)
 PLAIN_TIFF = "generic-tiff"
 """OpenSlide's name of a tiled TIFF without a vendor's marks."""
 
+BYTES_A_DECODED_PX = 8
+"""Four of an image in memory, and four while it is converted to another mode or scale."""
+
+CACHE_BYTES = 256 << 20
+"""Decoded tiles that are kept: two rows of tiles of a wide slide, since fields overlap."""
+
 
 class Slide:
     """An open slide; a context manager.
@@ -46,6 +52,12 @@ class Slide:
 
     def close(self) -> None:
         """Give the file and its memory back."""
+
+    @property
+    def most_px(self) -> int:
+        """Number of pixels that are decoded at once: for a region, or for a thumbnail."""
+        width, height = self.size_px
+        return width * height
 
     def contains(self, x: float, y: float, width: float, height: float) -> bool:
         """Whether a region lies wholly inside the slide."""
@@ -102,8 +114,13 @@ class Pyramid(Slide):
             self._slide: openslide.OpenSlide = openslide.OpenSlide(path)
         except openslide.OpenSlideError as error:
             raise damaged(path, error) from error
+        self._slide.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
         self.size_px = self._slide.dimensions
         self.um_per_px = _um_per_px(self._slide.properties)
+
+    @property
+    def most_px(self) -> int:
+        return min(width * height for width, height in self._slide.level_dimensions)
 
     def close(self) -> None:
         self._slide.close()
@@ -207,6 +224,20 @@ def _is_pyramid(path: Path) -> bool:
     if largest:
         page.refuse_turned(path)
     return largest
+
+
+def decoded_mb(path: str | os.PathLike) -> float:
+    """Memory that the pixels of an image take while it is read; 0 for one that cannot be read.
+
+    Raises:
+        OSError: the file does not exist.
+    """
+    os.stat(path)
+    try:
+        with open_slide(path) as slide:
+            return BYTES_A_DECODED_PX * slide.most_px / 1e6
+    except UserError:
+        return 0.0  # the job itself says what is wrong
 
 
 def _um_per_px(properties: "openslide._PropertyMap") -> float | None:

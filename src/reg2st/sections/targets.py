@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 LIBRARY = 1e4
 """Library size that each spot is scaled to before the logarithm."""
 
+SPOTS_AT_A_TIME = 8192
+"""Spots whose target is computed at once, in float64: memory does not grow with the others."""
+
 
 def log_expression(counts: np.ndarray) -> np.ndarray:
     """Target ``log10(1 + 1e4 c / sum c)``, the sum over the panel's genes.
@@ -18,10 +21,13 @@ def log_expression(counts: np.ndarray) -> np.ndarray:
 
     Shapes: ``[n, G]`` to float32 ``[n, G]``.
     """
-    counts = np.asarray(counts, dtype=np.float64)
-    library = counts.sum(axis=1, keepdims=True)
-    scaled = np.divide(LIBRARY * counts, library, out=np.zeros_like(counts), where=library > 0)
-    return np.log10(1 + scaled).astype(np.float32)
+    expression = np.empty(np.shape(counts), dtype=np.float32)
+    for start in range(0, len(expression), SPOTS_AT_A_TIME):
+        some = np.asarray(counts[start : start + SPOTS_AT_A_TIME], dtype=np.float64)
+        library = some.sum(axis=1, keepdims=True)
+        scaled = np.divide(LIBRARY * some, library, out=np.zeros_like(some), where=library > 0)
+        expression[start : start + SPOTS_AT_A_TIME] = np.log10(1 + scaled)
+    return expression
 
 
 def size_factors(counts: "Tensor") -> "Tensor":

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from reg2st.base.validation import Mistake, Place, mistakes_of, refusal
-from reg2st.features.patches import View
+from reg2st.features.fields import View
 from reg2st.study.config_model import (
     ConfigModel,
     Listed,

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from reg2st.base.files import written_whole
 from reg2st.base.validation import held_by
-from reg2st.features.patches import View
+from reg2st.features.fields import View
 from reg2st.models.registry import METHODS, method, presets
 from reg2st.sections.simulate import SimulationSettings
 from reg2st.study.config import GraphConfig, StudyConfig

@@ -51,8 +51,8 @@ class EmbeddingConfig(ConfigModel):
     encoder: Annotated[Name, AfterValidator(_known_encoder)] = Field(
         description=(
             "`phikon_v2`, `efficientnet_lite0`, one of them with `_stages` (mean and standard "
-            "deviation of each stage of the network), `tissue_statistics`, or `timm:` and the "
-            "name of a model in timm."
+            "deviation of each stage of the network), `tissue_statistics`, `mean_grey`, or `timm:` "
+            "and the name of a model in timm."
         )
     )
     view: Name = Field("native", description="Which of the study's `views`.")
@@ -67,7 +67,7 @@ class InputsConfig(ConfigModel):
         description="Embeddings to concatenate, in this order; each an `encoder` on a `view`.",
     )
     patches: Name = Field(
-        "native", description="The view of the patches, for methods that read patches."
+        "native", description="The view of methods that read patches, and of `brightness`."
     )
     standardise: Literal["none", "section"] = Field(
         "none",

@@ -9,7 +9,7 @@ from reg2st.study.config import StudyConfig
 from reg2st.study.datasets import Dataset
 from reg2st.study.experiments import Experiment
 from reg2st.study.folds import Fold, assign_folds
-from reg2st.study.method_config import FULL
+from reg2st.study.method_config import FULL, InputsConfig
 from reg2st.study.specification import FeatureSource, RunKey
 
 
@@ -108,16 +108,17 @@ def _variants(config: StudyConfig, name: str) -> Iterator[dict]:
             "preset": method.preset,
             "settings": settings,
             "needs": needs,
-            "features": tuple(
-                FeatureSource(
-                    encoder=each.encoder,
-                    view=each.view,
-                    **config.views[each.view].model_dump(exclude_none=True),
-                )
-                for each in inputs.embeddings
-            )
-            if needs.embedding
-            else (),
+            "features": tuple(_features(config, needs, inputs)),
             "patch_view": inputs.patches,
-            "standardise": inputs.standardise,
+            "standardise": "none" if needs.encoder else inputs.standardise,
         }
+
+
+def _features(config: StudyConfig, needs: Inputs, inputs: InputsConfig) -> Iterator[FeatureSource]:
+    """The sources of a method's features: those of the config, or the encoder that it asks for."""
+    if not needs.embedding:
+        return
+    configured = [(each.encoder, each.view) for each in inputs.embeddings]
+    for encoder, view in [(needs.encoder, inputs.patches)] if needs.encoder else configured:
+        seen = config.views[view].model_dump(exclude_none=True)
+        yield FeatureSource(encoder=encoder, view=view, **seen)

@@ -174,14 +174,13 @@ class Study:
     def section_files(self, run: Run, section: str) -> SectionFiles:
         """The files of a section that a run reads."""
         layout, needs, dataset = self.layout, run.needs, run.dataset
-        reads_patches = needs.patches or needs.mean_grey
         return SectionFiles(
             section=layout.section(dataset, section),
             features=[
                 layout.features(source.encoder, source.view, dataset, section)
                 for source in run.features
             ],
-            patches=layout.patches(run.patch_view, dataset, section) if reads_patches else None,
+            patches=layout.patches(run.patch_view, dataset, section) if needs.patches else None,
             graph=layout.graph(needs.graph, dataset, section) if needs.graph else None,
         )
 

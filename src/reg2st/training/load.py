@@ -7,7 +7,7 @@ import torch
 
 from reg2st.features.encoders import read_embeddings
 from reg2st.features.graphs import read_graph
-from reg2st.features.patches import read_mean_grey, read_patches
+from reg2st.features.patches import read_patches
 from reg2st.models.interface import FeatureBlock, SectionTensors
 from reg2st.sections.panels import read_panel
 from reg2st.sections.positions import numbered_xy, pitch_xy
@@ -40,8 +40,6 @@ def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) ->
         parts["embedding"] = torch.from_numpy(features)
     if needs.patches:
         parts["patches"] = torch.from_numpy(read_patches(files.patches, spots).images)
-    if needs.mean_grey:
-        parts["mean_grey"] = torch.from_numpy(read_mean_grey(files.patches, spots))
     if needs.graph is not None:
         parts["edge_index"] = torch.from_numpy(read_graph(files.graph, len(spots)))
     if genes is not None:

@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save, save_file
 from torch import nn
@@ -18,19 +19,30 @@ from hub import Hub
 from reg2st.base.errors import UserError
 from reg2st.features.encoders import (
     ENCODERS,
-    embed_patches,
+    Embeddings,
+    embed_section,
     encoder,
     fetch_weights,
     load_encoder,
     path_name,
     read_embeddings,
 )
-from reg2st.features.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, LoadedNetwork
+from reg2st.features.encoders.encoder import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Encoder,
+    LoadedEncoder,
+    LoadedNetwork,
+)
 from reg2st.features.encoders.stages import StageStatistics
 from reg2st.features.encoders.tissue_statistics import FEATURE_NAMES, Usual, patch_statistics
 from reg2st.features.encoders.torchvision_shim import import_timm
+from reg2st.features.fields import View
+from reg2st.sections.section_file import write_section
+from sections import read_st
 
 PHIKON = "owkin/phikon-v2"
+VIEW = View(field_px=224)
 
 
 @pytest.fixture(autouse=True)
@@ -49,21 +61,45 @@ def efficientnet_weights(tmp_path_factory) -> Path:
     return path
 
 
+class Mosaic(NamedTuple):
+    """A section whose fields of view are given images, side by side on its slide."""
+
+    images: np.ndarray
+    slide: Path
+    section: Path
+
+    @classmethod
+    def of(cls, images: np.ndarray, folder: Path, um_per_px: float | None = None) -> "Mosaic":
+        """Writes the slide and the section file; ``images`` are uint8 ``[n, 224, 224, 3]``."""
+        n = len(images)
+        folder.mkdir(exist_ok=True)
+        slide, section = folder / "slide.png", folder / "S1.h5ad"
+        Image.fromarray(np.concatenate(images, axis=1)).save(slide)
+        names = [f"{spot}x1" for spot in range(n)]
+        counts = "".join(f"{name}\t1\n" for name in names)
+        (folder / "counts.tsv").write_text(f"\tACTB\n{counts}")
+        spots = "".join(f"{spot}\t1\t{224 * spot + 112}\t112\n" for spot in range(n))
+        (folder / "spots.tsv").write_text(f"x\ty\tpixel_x\tpixel_y\n{spots}")
+        tables = {kind: folder / f"{kind}.tsv" for kind in ("counts", "spots")}
+        read = read_st(
+            "S1", dataset="small", patient="P", image=slide, **tables, um_per_px=um_per_px
+        )
+        write_section(read, section)
+        return cls(images, slide, section)
+
+    def embedded(self, loaded: LoadedEncoder, out: Path, **options: Any) -> Embeddings:
+        """What the encoder says of the section, read again from the file."""
+        embed_section(self.slide, self.section, VIEW, loaded, out, **options)
+        return read_embeddings(out)
+
+
 @pytest.fixture
-def patches(tmp_path) -> Path:
-    """Seven patches of noise, each around its own colour."""
+def mosaic(tmp_path) -> Mosaic:
+    """Seven fields of noise, each around its own colour."""
     rng = np.random.default_rng(0)
     colours = rng.integers(60, 200, (7, 1, 1, 3))
     images = np.clip(colours + rng.normal(0, 20, (7, 224, 224, 3)), 0, 255).astype(np.uint8)
-    path = tmp_path / "patches.h5"
-    with h5py.File(path, "w") as file:
-        file["img"] = images
-        file["coords"] = np.arange(14).reshape(7, 2)
-        file.create_dataset(
-            "barcode", data=[f"{spot}x1" for spot in range(7)], dtype=h5py.string_dtype()
-        )
-        file.attrs["field_px"] = 224.0
-    return path
+    return Mosaic.of(images, tmp_path / "mosaic")
 
 
 class Colours(nn.Module):
@@ -104,6 +140,7 @@ def test_the_width_of_known_encoders_needs_no_weights():
         "efficientnet_lite0": 1280,
         "efficientnet_lite0_stages": 1568,
         "tissue_statistics": len(FEATURE_NAMES),
+        "mean_grey": 1,
     }
     assert ENCODERS["phikon_v2_stages"].weights == "phikon_v2"
     assert ENCODERS["tissue_statistics"].weights is None
@@ -151,15 +188,13 @@ def test_weights_say_what_they_are(efficientnet_weights):
     assert len(metadata["sha256"]) == 64
 
 
-def test_embeddings_keep_the_contract(patches, efficientnet_weights, tmp_path):
+def test_embeddings_keep_the_contract(mosaic, efficientnet_weights, tmp_path):
     loaded = load_encoder("efficientnet_lite0", efficientnet_weights)
-    out = tmp_path / "e.h5"
-    embed_patches(patches, loaded, out, batch_size=3)
-    read = read_embeddings(out)
+    read = mosaic.embedded(loaded, tmp_path / "e.h5", batch_size=3)
     assert read.embeddings.shape == (7, 1280)
     assert read.embeddings.dtype == np.float32
     assert read.barcodes.tolist() == [f"{spot}x1" for spot in range(7)]
-    assert read.coords.tolist() == np.arange(14).reshape(7, 2).tolist()
+    assert read.coords.tolist() == [[224 * spot, 0] for spot in range(7)]
     attributes = read.attributes
     assert attributes["encoder"] == "efficientnet_lite0"
     assert attributes["precision"] == "float32"
@@ -169,23 +204,20 @@ def test_embeddings_keep_the_contract(patches, efficientnet_weights, tmp_path):
     assert np.ptp(read.embeddings, axis=0).max() > 0.1
 
 
-def test_a_batchs_size_does_not_change_the_features(patches, efficientnet_weights, tmp_path):
+def test_a_batchs_size_does_not_change_the_features(mosaic, efficientnet_weights, tmp_path):
     loaded = load_encoder("efficientnet_lite0", efficientnet_weights)
-    for size in (1, 7):
-        embed_patches(patches, loaded, tmp_path / f"{size}.h5", batch_size=size)
-    one, seven = (read_embeddings(tmp_path / f"{size}.h5").embeddings for size in (1, 7))
+    one, seven = (
+        mosaic.embedded(loaded, tmp_path / f"{size}.h5", batch_size=size).embeddings
+        for size in (1, 7)
+    )
     np.testing.assert_allclose(one, seven, rtol=1e-4, atol=1e-5)
 
 
-def test_pixels_are_normalised_as_the_encoder_asks(patches, tmp_path):
-    embed_patches(patches, colours(Colours()), tmp_path / "e.h5")
-    with h5py.File(patches) as file:
-        pixels = file["img"][()] / 255
-    normalised = (pixels - IMAGENET_MEAN) / IMAGENET_STD
+def test_pixels_are_normalised_as_the_encoder_asks(mosaic, tmp_path):
+    read = mosaic.embedded(colours(Colours()), tmp_path / "e.h5")
+    normalised = (mosaic.images / 255 - IMAGENET_MEAN) / IMAGENET_STD
     expected = normalised.mean(axis=(1, 2))
-    np.testing.assert_allclose(
-        read_embeddings(tmp_path / "e.h5").embeddings[:, :3], expected, atol=1e-4
-    )
+    np.testing.assert_allclose(read.embeddings[:, :3], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -197,61 +229,52 @@ def test_pixels_are_normalised_as_the_encoder_asks(patches, tmp_path):
         pytest.param(RuntimeError("could not create a primitive"), id="oneDNN"),
     ],
 )
-def test_a_batch_is_halved_when_memory_runs_out(error, patches, tmp_path, caplog):
-    embed_patches(patches, colours(Colours()), tmp_path / "whole.h5")
+def test_a_batch_is_halved_when_memory_runs_out(error, mosaic, tmp_path, caplog):
+    whole = mosaic.embedded(colours(Colours()), tmp_path / "whole.h5")
     narrow = Colours(most=2, error=error)
-    embed_patches(patches, colours(narrow), tmp_path / "halved.h5", batch_size=7)
+    halved = mosaic.embedded(colours(narrow), tmp_path / "halved.h5", batch_size=7)
     assert narrow.batches == [7, 3] + [1] * 7
-    whole, halved = (
-        read_embeddings(tmp_path / f"{name}.h5").embeddings for name in ("whole", "halved")
-    )
-    np.testing.assert_allclose(halved, whole, rtol=1e-5, atol=1e-6)
-    assert "continuing with 1 patches at a time" in caplog.text
+    np.testing.assert_allclose(halved.embeddings, whole.embeddings, rtol=1e-5, atol=1e-6)
+    assert "continuing with 1 fields at a time" in caplog.text
 
 
-def test_not_one_patch_in_memory_is_one_sentence(patches, tmp_path):
-    with pytest.raises(UserError, match="not enough memory to embed one patch with colours"):
-        embed_patches(patches, colours(Colours(most=0)), tmp_path / "e.h5", batch_size=4)
+def test_not_one_field_in_memory_is_one_sentence(mosaic, tmp_path):
+    with pytest.raises(UserError, match="not enough memory to embed one field with colours"):
+        mosaic.embedded(colours(Colours(most=0)), tmp_path / "e.h5", batch_size=4)
     assert not (tmp_path / "e.h5").exists()
 
 
-def test_another_fault_of_the_encoder_is_not_mistaken_for_memory(patches, tmp_path):
+def test_another_fault_of_the_encoder_is_not_mistaken_for_memory(mosaic, tmp_path):
     class Broken(nn.Module):
         def forward(self, pixels):
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        embed_patches(patches, colours(Broken()), tmp_path / "e.h5")
+        mosaic.embedded(colours(Broken()), tmp_path / "e.h5")
 
 
 LIMITED = """
 import resource, sys
 import torch
 torch.set_num_threads(1)
-from reg2st.features.encoders import embed_patches, load_encoder
+from reg2st.features.encoders import embed_section, load_encoder
+from reg2st.features.fields import View
 loaded = load_encoder("efficientnet_lite0", sys.argv[1])
 loaded(torch.zeros(1, 224, 224, 3, dtype=torch.uint8))
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)
 import logging
 logging.basicConfig(level="INFO", stream=sys.stdout)
-embed_patches(sys.argv[2], loaded, sys.argv[3], batch_size=64)
+embed_section(*sys.argv[2:4], View(field_px=224), loaded, sys.argv[4], batch_size=64)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-def test_a_real_limit_of_memory_halves_the_batch(efficientnet_weights, patches, tmp_path):
-    many = tmp_path / "many.h5"
-    with h5py.File(patches) as source, h5py.File(many, "w") as file:
-        file["img"] = np.tile(source["img"][()], (9, 1, 1, 1))
-        file["coords"] = np.zeros((63, 2), dtype=int)
-        file.create_dataset(
-            "barcode", data=[f"{spot}x1" for spot in range(63)], dtype=h5py.string_dtype()
-        )
-        file.attrs["field_px"] = 224.0
+def test_a_real_limit_of_memory_halves_the_batch(efficientnet_weights, mosaic, tmp_path):
+    many = Mosaic.of(np.tile(mosaic.images, (9, 1, 1, 1)), tmp_path / "many")
     out = tmp_path / "e.h5"
     printed = subprocess.run(
-        [sys.executable, "-c", LIMITED, efficientnet_weights, many, out],
+        [sys.executable, "-c", LIMITED, efficientnet_weights, many.slide, many.section, out],
         capture_output=True,
         text=True,
     )
@@ -262,19 +285,18 @@ def test_a_real_limit_of_memory_halves_the_batch(efficientnet_weights, patches, 
     assert np.ptp(embeddings, axis=0).max() > 0.1
 
 
-def test_features_that_are_not_finite_are_refused(patches, tmp_path):
+def test_features_that_are_not_finite_are_refused(mosaic, tmp_path):
     class Wild(nn.Module):
         def forward(self, pixels):
             return torch.full((len(pixels), 6), torch.nan)
 
     with pytest.raises(UserError, match="not finite"):
-        embed_patches(patches, colours(Wild()), tmp_path / "e.h5")
+        mosaic.embedded(colours(Wild()), tmp_path / "e.h5")
 
 
-def test_stages_are_means_and_deviations_of_every_stage(efficientnet_weights, patches):
+def test_stages_are_means_and_deviations_of_every_stage(efficientnet_weights, mosaic):
     loaded = load_encoder("efficientnet_lite0_stages", efficientnet_weights)
-    with h5py.File(patches) as file:
-        images = torch.from_numpy(file["img"][:2])
+    images = torch.from_numpy(mosaic.images[:2])
     network = loaded.network.network
     maps = []
     hooks = [
@@ -304,7 +326,7 @@ def test_stages_of_a_transformer_and_of_another_network():
         assert StageStatistics(convolutional)(pixels).shape[1] > 2 * 512
 
 
-def test_tissue_statistics_separate_nuclei_from_none(patches, tmp_path):
+def test_tissue_statistics_separate_nuclei_from_none(tmp_path):
     """Dark blue discs on pink: counted, measured, and left open where there are none."""
     rows, columns = np.mgrid[:224, :224]
     images = np.full((3, 224, 224, 3), (235, 190, 215), dtype=np.uint8)
@@ -312,15 +334,10 @@ def test_tissue_statistics_separate_nuclei_from_none(patches, tmp_path):
     for image, radius in ((images[0], 6), (images[1], 9)):
         for x, y in centres:
             image[np.hypot(columns - x, rows - y) <= radius] = (70, 50, 130)
-    path = tmp_path / "nuclei.h5"
-    with h5py.File(patches) as source, h5py.File(path, "w") as file:
-        file["img"] = images
-        file["coords"] = source["coords"][:3]
-        file["barcode"] = source["barcode"][:3]
-        file.attrs["field_px"] = 224.0
-    out = tmp_path / "e.h5"
-    embed_patches(path, load_encoder("tissue_statistics", None), out, batch_size=2)
-    table = dict(zip(FEATURE_NAMES, read_embeddings(out).embeddings.T, strict=True))
+    nuclei = Mosaic.of(images, tmp_path / "nuclei", um_per_px=0.69)
+    loaded = load_encoder("tissue_statistics", None)
+    read = nuclei.embedded(loaded, tmp_path / "e.h5", batch_size=2)
+    table = dict(zip(FEATURE_NAMES, read.embeddings.T, strict=True))
     assert np.exp(table["nuclei_log_count"]) - 1 == pytest.approx([25, 25, 0], abs=0.01)
     areas = np.exp(table["nuclei_log_area_mean"][:2]) / 0.69**2
     assert areas == pytest.approx([np.pi * 36, np.pi * 81], rel=0.3)
@@ -332,8 +349,19 @@ def test_tissue_statistics_separate_nuclei_from_none(patches, tmp_path):
         np.median(table["nuclei_log_area_mean"][:2])
     )
     assert table["red_mean"][2] == pytest.approx(235)
-    assert read_embeddings(out).attributes["sha256"] == ""
-    assert sum(read_embeddings(out).attributes["groups"]) == len(FEATURE_NAMES)
+    assert read.attributes["sha256"] == ""
+    assert sum(read.attributes["groups"]) == len(FEATURE_NAMES)
+    assert read.attributes["um_per_px"] == pytest.approx(0.69)
+    assert read.attributes["field_um"] == pytest.approx(0.69 * 224)
+
+
+def test_the_mean_grey_is_the_luma_of_the_field(mosaic, tmp_path):
+    read = mosaic.embedded(load_encoder("mean_grey", None), tmp_path / "e.h5")
+    expected = (mosaic.images.astype(float) @ [0.299, 0.587, 0.114]).mean(axis=(1, 2))
+    assert read.embeddings.dtype == np.float32
+    np.testing.assert_allclose(read.embeddings, expected[:, None], rtol=1e-6)
+    white = torch.full((1, 224, 224, 3), 255, dtype=torch.uint8)
+    assert load_encoder("mean_grey", None)(white).tolist() == [[255.0]]
 
 
 def test_tissue_statistics_of_a_blank_patch_are_finite_where_pixels_are_meant():

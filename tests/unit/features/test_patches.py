@@ -11,13 +11,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from reg2st.base.errors import UserError
-from reg2st.features.patches import (
-    LUMA,
-    View,
-    cut_patches,
-    read_mean_grey,
-    read_patches,
-)
+from reg2st.features.fields import View, open_fields
+from reg2st.features.patches import cut_patches, read_patches
 from reg2st.sections.section_file import write_section
 from sections import read_st
 
@@ -86,21 +81,27 @@ def test_what_leaves_the_slide_is_white_and_counted(section, tmp_path, caplog):
     np.testing.assert_array_equal(edge[102:, :117], picture()[: y + 224, x:])
 
 
-def test_the_mean_grey_is_the_luma_of_the_patch(section, tmp_path):
-    cut_patches(*section(), View(field_px=224), tmp_path / "p.h5")
+@pytest.mark.parametrize("view", [View(field_px=224), View(field_px=448)])
+def test_fields_are_the_patches_read_when_asked_for(section, tmp_path, view):
+    slide, path = section(um_per_px=0.8)
+    cut_patches(slide, path, view, tmp_path / "p.h5")
     patches = read_patches(tmp_path / "p.h5")
-    expected = (patches.images.astype(float) @ LUMA).mean(axis=(1, 2))
-    np.testing.assert_allclose(patches.mean_grey, expected, rtol=1e-6)
-    mean_grey = read_mean_grey(tmp_path / "p.h5", patches.barcodes)
-    np.testing.assert_array_equal(mean_grey, patches.mean_grey)
+    with open_fields(slide, path, view) as fields:
+        assert len(fields) == 3
+        np.testing.assert_array_equal(fields[0:3], patches.images)
+        np.testing.assert_array_equal(fields[1], patches.images[1])
+        assert fields[2:9].shape == (1, 224, 224, 3)
+        np.testing.assert_array_equal(fields.coords, patches.coords)
+        np.testing.assert_array_equal(fields.padded, patches.padded)
+        assert fields.barcodes.tolist() == patches.barcodes.tolist()
+        assert (fields.field_px, fields.um_per_px) == (patches.field_px, patches.um_per_px)
 
 
-@pytest.mark.parametrize("read", [read_patches, read_mean_grey])
-def test_patches_of_other_spots_are_refused(section, tmp_path, read):
+def test_patches_of_other_spots_are_refused(section, tmp_path):
     cut_patches(*section(), View(field_px=224), tmp_path / "p.h5")
     others = read_patches(tmp_path / "p.h5").barcodes[::-1]
     with pytest.raises(UserError, match="belongs to other spots than its section has"):
-        read(tmp_path / "p.h5", others)
+        read_patches(tmp_path / "p.h5", others)
 
 
 def test_a_wider_field_shows_more_in_as_many_pixels(section, tmp_path):
@@ -156,7 +157,8 @@ def test_what_is_no_patch_file_is_refused(tmp_path):
 MEASURE = """
 import sys, time
 from reg2st.base.memory import peak_memory_bytes
-from reg2st.features.patches import View, cut_patches
+from reg2st.features.fields import View
+from reg2st.features.patches import cut_patches
 start = time.process_time()
 cut_patches(sys.argv[1], sys.argv[2], View(field_px=224), sys.argv[3])
 print(time.process_time() - start, peak_memory_bytes())
@@ -192,9 +194,9 @@ def test_a_slide_as_large_as_a_real_one_is_cut_within_bounds(tmp_path):
     section = read_st("S1", dataset="large", patient="P", image=slide, **tables)
     patches = cut_within_bounds(slide, section, tmp_path)
     assert not patches.padded.any()
-    for (x, y), grey in zip(patches.coords[::50], patches.mean_grey[::50], strict=True):
-        expected = pixels[y : y + 224, x : x + 224] @ LUMA
-        assert grey == pytest.approx(expected.mean(), abs=2)
+    for (x, y), image in zip(patches.coords[::50], patches.images[::50], strict=True):
+        expected = pixels[y : y + 224, x : x + 224]
+        assert image.mean() == pytest.approx(expected.mean(), abs=2)
 
 
 def test_a_real_section_is_cut_within_its_bounds(shared, tmp_path):
@@ -210,4 +212,4 @@ def test_a_real_section_is_cut_within_its_bounds(shared, tmp_path):
     )
     patches = cut_within_bounds(slide, section, tmp_path)
     assert not patches.padded.any()
-    assert (patches.mean_grey < 215).all()
+    assert (patches.images.mean(axis=(1, 2, 3)) < 215).all()

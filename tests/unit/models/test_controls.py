@@ -30,7 +30,6 @@ def a_section(name: str, patient: str, spots: int = 30, noise: float = 0.3) -> S
         name=name,
         patient=patient,
         array_xy=torch.zeros(spots, 2, dtype=torch.int64),
-        mean_grey=150 + 10 * embedding[:, 0],
         embedding=embedding,
         counts=torch.ones(spots, GENES),
         expression=expression,
@@ -58,16 +57,16 @@ def test_train_mean_predicts_the_mean_of_all_training_spots():
 
 def test_brightness_equals_a_line_fitted_by_numpy():
     model = fitted(Brightness(Settings(), SIZES))
-    slope, intercept = np.polyfit(joined("mean_grey"), joined("expression"), 1)
+    slope, intercept = np.polyfit(joined("embedding")[:, 0], joined("expression"), 1)
     new = a_section("C1", "C", 7)
-    expected = new.mean_grey.numpy()[:, None] * slope + intercept
+    expected = new.embedding.numpy()[:, :1] * slope + intercept
     np.testing.assert_allclose(model(new.without_targets()), expected, atol=1e-5)
     assert model.slope.sign().unique().tolist() == [-1, 1]
 
 
 def test_brightness_of_equally_bright_patches_is_the_mean():
     section = a_section("A1", "A")
-    section.mean_grey.fill_(128)
+    section.embedding.fill_(128)
     model = fitted(Brightness(Settings(), SIZES), [section])
     expected = section.expression.mean(dim=0).expand(30, -1)
     torch.testing.assert_close(model(section), expected)

@@ -70,7 +70,6 @@ def a_section(name, array_xy, seed=0):
         f"S{seed}",
         "P1",
         torch.tensor(array_xy),
-        mean_grey=torch.from_numpy(255 * brightness).float(),
         embedding=torch.from_numpy(random.normal(brightness[:, None], 1, (n, FEATURES))).float(),
         patches=torch.from_numpy(patches.astype(np.uint8)),
         edge_index=torch.from_numpy(nearest_neighbours(array_xy, 4, radius=RADIUS[inputs.graph])),
@@ -114,10 +113,7 @@ def test_another_order_of_the_spots_gives_the_same_predictions(trained):
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     reordered = dataclasses.replace(
         section,
-        **{
-            part: getattr(section, part)[order]
-            for part in ("array_xy", "mean_grey", "embedding", "patches")
-        },
+        **{part: getattr(section, part)[order] for part in ("array_xy", "embedding", "patches")},
         edge_index=torch.argsort(order)[section.edge_index],
         tiles={
             name: Tiles(tiles.embedding[order], tiles.on_slide[order])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reg2st.features.patches import View, cut_patches, read_patches
+from reg2st.features.fields import View
+from reg2st.features.patches import cut_patches, read_patches
 from reg2st.report.figures.spots import spots
 from reg2st.report.style import save
 from reg2st.sections.section_file import write_section

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from reg2st.base.errors import UserError
-from reg2st.sections.slides import open_slide
+from reg2st.sections.slides import BYTES_A_DECODED_PX, decoded_mb, open_slide
 
 WIDTH, HEIGHT = 1200, 900
 
@@ -215,3 +215,20 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))
     with pytest.raises(UserError, match="too many for a plain image"):
         open_slide(path)
+
+
+def test_an_image_decoded_whole_takes_its_pixels_and_a_pyramid_its_smallest_level(
+    png, pyramid, tmp_path
+):
+    height, width = picture().shape[:2]
+    assert decoded_mb(png) == pytest.approx(BYTES_A_DECODED_PX * width * height / 1e6)
+    assert decoded_mb(pyramid) == pytest.approx(decoded_mb(png) / 16, rel=0.02)
+    one_level = write_pyramid(tmp_path / "one.tif", [picture()])
+    assert decoded_mb(one_level) == decoded_mb(png)
+
+
+def test_what_no_image_takes_is_left_to_the_job_and_a_missing_one_to_the_caller(tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    assert decoded_mb(tmp_path / "text.png") == 0
+    with pytest.raises(FileNotFoundError):
+        decoded_mb(tmp_path / "none.png")

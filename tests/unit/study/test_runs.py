@@ -100,10 +100,25 @@ def test_a_training_reads_its_training_sections_only(study):
 
 def test_methods_read_what_they_need(study):
     grey = study.training(**FOLD, method="brightness", fold="B").sections[0]
-    assert (grey.features, grey.graph) == ((), None)
-    assert str(grey.patches) == "results/paper/patches/native/her2st/A1.h5"
+    assert list(map(str, grey.features)) == ["results/paper/features/mean_grey/native/her2st/A1.h5"]
+    assert (grey.patches, grey.graph) == (None, None)
     graph = study.training(**FOLD, method="thitogene", fold="B").sections[0]
     assert str(graph.graph) == "results/paper/graphs/nearest_4/her2st/A1.npz"
+
+
+def test_brightness_is_measured_on_the_view_of_the_patches_and_not_standardised(paper):
+    paper["views"] = {"wide": {"field_px": 448}}
+    paper["inputs"] = {"patches": "wide", "standardise": "section"}
+    paper["methods"] = {"brightness": {}, "ridge": {}}
+    study = Study.read(paper)
+    run = study.training(**FOLD, method="brightness", fold="B")
+    assert [source.model_dump(exclude_none=True) for source in run.features] == [
+        {"encoder": "mean_grey", "view": "wide", "field_px": 448}
+    ]
+    assert run.standardise == "none"
+    ridge = study.training(**FOLD, method="ridge", fold="B")
+    assert [source.encoder for source in ridge.features] == ["phikon_v2"]
+    assert ridge.standardise == "section"
 
 
 def test_a_prediction_reads_the_models_and_test_sections_of_every_fold(study):

@@ -1,4 +1,4 @@
-"""Image encoders: a registry of names, their weights, and embedding a section's patches.
+"""Image encoders: a registry of names, their weights, and embedding a section.
 
 Importing this package is quick: torch and timm are imported when weights are read.
 """
@@ -10,7 +10,7 @@ from reg2st.features.encoders.catalogue import (
     load_encoder,
     path_name,
 )
-from reg2st.features.encoders.embed import Embeddings, embed_patches, read_embeddings
+from reg2st.features.encoders.embed import Embeddings, embed_section, read_embeddings
 from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "Embeddings",
     "Encoder",
     "LoadedEncoder",
-    "embed_patches",
+    "embed_section",
     "encoder",
     "fetch_weights",
     "load_encoder",

@@ -7,6 +7,7 @@ from reg2st.base.errors import UserError
 from reg2st.base.names import closest
 from reg2st.features.encoders.efficientnet import EfficientNetLite0
 from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
+from reg2st.features.encoders.mean_grey import MeanGrey
 from reg2st.features.encoders.phikon import PhikonV2
 from reg2st.features.encoders.timm_hub import PREFIX, TimmModel
 from reg2st.features.encoders.tissue_statistics import TissueStatistics
@@ -47,6 +48,7 @@ ENCODERS: dict[str, Encoder] = {
         Stages.of(PhikonV2(), features=8192),
         Stages.of(EfficientNetLite0(), features=1568),
         TissueStatistics(),
+        MeanGrey(),
     )
 }
 

@@ -1,4 +1,4 @@
-"""Embed the patches of a section, batch by batch."""
+"""Embed the fields of view of a section, batch by batch."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from reg2st.base.files import written_whole
 from reg2st.base.memory import is_out_of_memory
 from reg2st.base.progress import Progress
 from reg2st.features.encoders.encoder import LoadedEncoder
-from reg2st.features.patches import open_patches
+from reg2st.features.fields import PATCH_PX, View, open_fields
 from reg2st.sections.section_file import check_same_spots
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Embeddings(NamedTuple):
         barcodes: str ``[n]``.
         coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
         attributes: encoder, revision, sha256, mean, std, size_px, precision, pooling, field_px,
-            groups (widths of the groups of features).
+            groups (widths of the groups of features), and where the slide's pixel size is known
+            um_per_px (of what the encoder saw) and field_um (side of the field).
     """
 
     embeddings: np.ndarray
@@ -44,8 +45,10 @@ class Embeddings(NamedTuple):
     attributes: dict[str, Any]
 
 
-def embed_patches(
-    patches: str | os.PathLike,
+def embed_section(
+    slide: str | os.PathLike,
+    section: str | os.PathLike,
+    view: View,
     loaded: LoadedEncoder,
     out: str | os.PathLike,
     *,
@@ -53,20 +56,24 @@ def embed_patches(
     precision: str = "auto",
     batch_size: int | None = None,
 ) -> None:
-    """Write the embeddings of a section's patches, in their order.
+    """Write the embeddings of the fields of view of a section's spots, in their order.
 
-    When memory runs out, the batch is halved and embedding continues with the next patch.
+    Fields are read from the slide batch by batch; no more than a batch is in memory at once. When
+    memory runs out, the batch is halved and embedding continues with the next field.
     (accelerate's ``find_executable_batch_size`` would start the section again.)
 
     Args:
+        slide: the section's image.
+        section: its section file.
+        view: how much of the slide a field shows.
         device: "auto" takes a GPU where there is one.
         precision: "float32", "bfloat16", or "auto": the encoder's own on a GPU, float32 on
             the CPU.
-        batch_size: patches in the first batches; None takes 128 on a GPU and 16 on the CPU.
+        batch_size: fields in the first batches; None takes 128 on a GPU and 16 on the CPU.
 
     Raises:
-        UserError: the patch file is bad, even one patch does not fit into memory, or a feature
-            is not finite.
+        UserError: the slide or the section is bad, the view needs an unknown pixel size, even one
+            field does not fit into memory, or a feature is not finite.
     """
     import torch
 
@@ -79,45 +86,46 @@ def embed_patches(
         batch_size = BATCH_SIZE_ON_GPU if device.type == "cuda" else BATCH_SIZE_ON_CPU
     loaded.to(device)
 
-    with open_patches(patches) as file:
-        images = file["img"]
-        magnified = file.attrs["field_px"] / images.shape[1]
-        um_per_px = file.attrs.get("um_per_px", magnified * TYPICAL_UM_PER_PX)
-        loaded = loaded.for_section(images, float(um_per_px))
-        n = len(images)
+    with open_fields(slide, section, view) as fields:
+        um_per_px = fields.um_per_px
+        if um_per_px is None:
+            um_per_px = fields.field_px / PATCH_PX * TYPICAL_UM_PER_PX
+        loaded = loaded.for_section(fields, um_per_px)
+        n = len(fields)
         embeddings = np.empty((n, loaded.features), dtype=np.float32)
         start = 0
-        with Progress(f"embedding with {loaded.encoder.name}", n, unit=" patches") as bar:
+        with Progress(f"embedding with {loaded.encoder.name}", n, unit=" fields") as bar:
             while start < n:
                 try:
-                    rows = _embed(images[start : start + batch_size], loaded, device, precision)
+                    rows = _embed(fields[start : start + batch_size], loaded, device, precision)
                 except (MemoryError, RuntimeError) as error:
                     if not is_out_of_memory(error):
                         raise
                     if batch_size == 1:
                         raise UserError(
-                            f"There is not enough memory to embed one patch with "
+                            f"There is not enough memory to embed one field with "
                             f"{loaded.encoder.name} on {device}; choose a smaller encoder."
                         ) from error
                     batch_size //= 2
-                    log.warning("Memory ran out; continuing with %d patches at a time.", batch_size)
+                    log.warning("Memory ran out; continuing with %d fields at a time.", batch_size)
                     continue
                 embeddings[start : start + len(rows)] = rows
                 start += len(rows)
                 bar.update(len(rows))
-        barcodes, coords = file["barcode"][()], file["coords"][()]
-        attributes = _attributes(loaded, precision) | {"field_px": file.attrs["field_px"]}
+        attributes = _attributes(loaded, precision) | {"field_px": fields.field_px}
+        if fields.um_per_px is not None:
+            attributes |= {"um_per_px": fields.um_per_px, "field_um": fields.um_per_px * PATCH_PX}
 
     embeddings = loaded.complete(embeddings)
     if not np.isfinite(embeddings).all():
         raise UserError(
-            f"{loaded.encoder.name} gives features of {patches} that are not finite in "
+            f"{loaded.encoder.name} gives features of {section} that are not finite in "
             f"{precision}; check its weights, or embed in float32."
         )
     with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
         file["embeddings"] = embeddings
-        file.create_dataset("barcode", data=barcodes, dtype=h5py.string_dtype())
-        file["coords"] = coords
+        file.create_dataset("barcode", data=fields.barcodes.tolist(), dtype=h5py.string_dtype())
+        file["coords"] = fields.coords
         file.attrs.update(attributes)
 
 

@@ -223,10 +223,13 @@ def _pixel_statistics(patch: np.ndarray, haematoxylin: np.ndarray, eosin: np.nda
     from scipy.ndimage import gaussian_filter, sobel
 
     rgb = patch.astype(np.float32)
-    grey = rgb.mean(axis=2)
-    brightest = rgb.max(axis=2)
-    saturation = (brightest - rgb.min(axis=2)) / np.maximum(brightest, 1)
-    channels = np.stack([haematoxylin, eosin, saturation, *np.moveaxis(rgb, 2, 0)]).reshape(6, -1)
+    # Channel by channel: reductions over the short last axis take five times as long.
+    red, green, blue = (rgb[..., channel] for channel in range(3))
+    grey = (red + green + blue) / np.float32(3)
+    brightest = np.maximum(np.maximum(red, green), blue)
+    faintest = np.minimum(np.minimum(red, green), blue)
+    saturation = (brightest - faintest) / np.maximum(brightest, 1)
+    channels = np.stack([haematoxylin, eosin, saturation, red, green, blue]).reshape(6, -1)
     spread = np.vstack(
         [channels.mean(axis=1), channels.std(axis=1), np.quantile(channels, QUANTILES, axis=1)]
     )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from reg2st.features.patches import View
+from reg2st.features.fields import View
 from reg2st.report.figures.slide_maps import Frame, draw_circles, draw_scale_bar, draw_slide
 from reg2st.report.labels import counted
 from reg2st.report.style import OURS, PAGE_IN, PUBLISHED, legend_above, new_figure, styled
@@ -27,7 +27,7 @@ def spots(
     Args:
         section_file: the section's file.
         section: its name.
-        view: of the patches, as :class:`reg2st.features.patches.View` takes it. Spots whose patch
+        view: of the patches, as :class:`reg2st.features.fields.View` takes it. Spots whose patch
             leaves the slide have another colour.
     """
     arrays = load_section_arrays(section_file)

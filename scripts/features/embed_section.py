@@ -1,0 +1,22 @@
+"""Embed the fields of view around the spots of a section with an encoder."""
+
+from reg2st.base.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from contextlib import nullcontext
+
+    from reg2st.base.devices import claim_device
+    from reg2st.features.encoders import embed_section, load_encoder
+    from reg2st.features.fields import View
+
+    device_of_job = claim_device() if snakemake.resources.get("gpu") else nullcontext("cpu")
+    with device_of_job as device:
+        loaded = load_encoder(snakemake.wildcards.encoder, snakemake.input.get("weights") or None)
+        embed_section(
+            snakemake.input.image,
+            snakemake.input.section,
+            View(**snakemake.params.view),
+            loaded,
+            snakemake.output[0],
+            device=device,
+        )

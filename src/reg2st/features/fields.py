@@ -1,0 +1,123 @@
+"""Fields of view: the square of the slide around each spot, read when it is asked for.
+
+A field is always returned as 224 x 224 pixels; its view says how much of the slide it shows.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import overload
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+
+from reg2st.base.errors import UserError
+from reg2st.sections.section_file import load_section_arrays
+from reg2st.sections.slides import Slide, open_slide
+
+PATCH_PX = 224
+
+
+class View(BaseModel):
+    """What a patch shows: a field of ``field_px`` slide pixels, or pixels of ``um_per_px``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    field_px: int | None = Field(
+        None, ge=16, description="Width of the field, px of the slide at its own resolution."
+    )
+    um_per_px: PositiveFloat | None = Field(
+        None, description="Pixel size that patches are resampled to, µm."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "View":
+        if (self.field_px is None) == (self.um_per_px is None):
+            raise ValueError("a view has either field_px or um_per_px")
+        return self
+
+    def field_of(self, slide_um_per_px: float | None) -> float:
+        """Side of the field in pixels of the slide's level 0.
+
+        Raises:
+            UserError: the view is given by pixel size, and that of the slide is unknown.
+        """
+        if self.field_px is not None:
+            return float(self.field_px)
+        if slide_um_per_px is None:
+            raise UserError(
+                f"A view of {self.um_per_px} µm per px needs the slide's own pixel size; "
+                "give um_per_px in the sample sheet, or choose a view by field_px."
+            )
+        return PATCH_PX * self.um_per_px / slide_um_per_px
+
+
+class Fields(Sequence[np.ndarray]):
+    """The fields of view of a section's n spots, in their order, on an open slide.
+
+    ``fields[i]`` is one field, uint8 ``[224, 224, 3]`` (rows, columns, RGB), white where it
+    leaves the slide; ``fields[i:j]`` are several, ``[j - i, 224, 224, 3]``.
+
+    Attributes:
+        section: the section's name.
+        barcodes: str ``[n]``.
+        coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
+        padded: bool ``[n]``, whether the field extends beyond the slide.
+        field_px: side of the field at level 0.
+        um_per_px: micrometres a pixel of what is returned, None where unknown.
+    """
+
+    def __init__(
+        self,
+        slide: Slide,
+        section: str,
+        barcodes: np.ndarray,
+        centres: np.ndarray,
+        field_px: float,
+        slide_um_per_px: float | None,
+    ) -> None:
+        self._slide = slide
+        self.section = section
+        self.barcodes = barcodes
+        self.coords = np.rint(centres - field_px / 2).astype(np.int64)
+        self.field_px = field_px
+        self.um_per_px = None if slide_um_per_px is None else slide_um_per_px * field_px / PATCH_PX
+        leaves = (self.coords < 0) | (self.coords + field_px > np.array(slide.size_px))
+        self.padded = leaves.any(axis=1)
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    @overload
+    def __getitem__(self, spots: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, spots: slice) -> np.ndarray: ...
+
+    def __getitem__(self, spots: int | slice) -> np.ndarray:
+        if isinstance(spots, slice):
+            return np.stack([self._read(corner) for corner in self.coords[spots]])
+        return self._read(self.coords[spots])
+
+    def _read(self, corner: np.ndarray) -> np.ndarray:
+        x, y = (int(value) for value in corner)
+        if self.field_px == PATCH_PX:
+            return self._slide.read(x, y, PATCH_PX, PATCH_PX)
+        return self._slide.read(x, y, self.field_px, self.field_px, output_px=PATCH_PX)
+
+
+@contextmanager
+def open_fields(
+    slide_path: str | os.PathLike, section_path: str | os.PathLike, view: View
+) -> Iterator[Fields]:
+    """The fields of view of a section's spots; the slide is open within the ``with`` block.
+
+    Raises:
+        UserError: the section or the slide is bad, or the view needs an unknown pixel size.
+    """
+    section = load_section_arrays(section_path)
+    field_px = view.field_of(section.um_per_px)
+    with open_slide(slide_path) as slide:
+        yield Fields(
+            slide, section.name, section.barcodes, section.pixel_xy, field_px, section.um_per_px
+        )
