@@ -26,6 +26,7 @@ def about(name: str, dataset: str, patient: str, **sizes: float) -> dict:
         "patient": patient,
         "name": name,
         "platform": "st",
+        "counts_sha256": f"of {name}",
         "dropped": {},
         "warnings": np.array([], dtype=object),
         **sizes,

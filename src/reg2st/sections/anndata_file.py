@@ -46,8 +46,8 @@ def read_frame(file: h5py.File, name: str) -> pd.DataFrame:
     return read_elem(file[name])
 
 
-def read_raw_counts(file: h5py.File, layer: str, path: Path) -> tuple["csr_matrix", pd.Index]:
-    """Raw counts, float32 CSR ``[n, G]``, and the names of the genes.
+def read_raw_counts(file: h5py.File, layer: str, path: Path) -> tuple["csr_matrix", pd.DataFrame]:
+    """Raw counts, float32 CSR ``[n, G]``, and the table of the genes (``var``).
 
     They are taken from the named layer, else from X, else from raw: the first that holds whole
     numbers.
@@ -61,7 +61,7 @@ def read_raw_counts(file: h5py.File, layer: str, path: Path) -> tuple["csr_matri
             raise UserError(f"{path} has no layer '{layer}' (its layers: {layers}).")
         counts = _read_sparse(file[f"layers/{layer}"])
         check_counts(counts.data, path)
-        return counts, read_frame(file, "var").index
+        return counts, read_frame(file, "var")
     refused = UserError(f"{path} holds no counts: it has neither X nor raw.")
     for values, genes in (("X", "var"), ("raw/X", "raw/var")):
         if values not in file:
@@ -72,7 +72,7 @@ def read_raw_counts(file: h5py.File, layer: str, path: Path) -> tuple["csr_matri
         except UserError as error:
             refused = error
             continue
-        return counts, read_frame(file, genes).index
+        return counts, read_frame(file, genes)
     layers = ", ".join(file.get("layers", {}))
     hint = f" Name the layer of raw counts in the column `layer` (there are {layers})."
     raise UserError(f"{refused}{hint if layers else ''}")

@@ -103,7 +103,7 @@ def test_every_run_of_a_section_stands_beside_the_observed_expression(tmp_path, 
             predicted,
             obs.set_axis([f"spot{number}" for number in range(len(obs))]),
             pd.DataFrame(index=["OTHER", *genes[:30]]),
-            uns={"run": {**run, "seed": seed}},
+            uns={"run": {**run, "seed": seed}, "target": "paper"},
         )
         table.write_h5ad(tmp_path / f"{seed}.h5ad")
     files = [tmp_path / f"{seed}.h5ad" for seed in (0, 1)]

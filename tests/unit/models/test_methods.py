@@ -75,6 +75,7 @@ def a_section(name, array_xy, seed=0):
         patches=torch.from_numpy(patches.astype(np.uint8)),
         edge_index=torch.from_numpy(nearest_neighbours(array_xy, 4, radius=RADIUS[inputs.graph])),
         counts=torch.from_numpy(counts),
+        totals=torch.from_numpy(counts.sum(axis=1)),
         expression=torch.from_numpy(log_expression(counts)),
         tiles={
             grid.name: Tiles(

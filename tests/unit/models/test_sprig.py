@@ -54,6 +54,7 @@ def a_section(name: str, spots: int = 100, library: float = 3000) -> SectionTens
         embedding=torch.from_numpy(embedding.astype(np.float32)),
         edge_index=torch.from_numpy(nearest_neighbours(xy, 8, 1.5)),
         counts=torch.from_numpy(counts),
+        totals=torch.from_numpy(counts.sum(axis=1)),
         expression=torch.from_numpy(log_expression(counts)),
         blocks=BLOCKS,
     )
@@ -61,7 +62,7 @@ def a_section(name: str, spots: int = 100, library: float = 3000) -> SectionTens
 
 def permuted(section: SectionTensors, order: np.ndarray) -> SectionTensors:
     place = np.argsort(order)
-    parts = ("array_xy", "embedding", "counts", "expression")
+    parts = ("array_xy", "embedding", "counts", "totals", "expression")
     return dataclasses.replace(
         section,
         edge_index=torch.from_numpy(place)[section.edge_index],

@@ -176,7 +176,7 @@ def test_a_section_follows_the_contract(raw):
     assert place["scalefactors"] == {"tissue_hires_scalef": 1.0, "spot_diameter_fullres": 200.0}
     told = section.uns["section"]
     assert (told["name"], told["dataset"], told["patient"]) == ("S1", "small", "P")
-    assert (told["platform"], told["format_version"]) == ("st", 2)
+    assert (told["platform"], told["format_version"]) == ("st", 3)
     assert (told["um_per_px"], told["spot_pitch_um"], told["spot_diameter_um"]) == (0.5, 200, 100)
 
 

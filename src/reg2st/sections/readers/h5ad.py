@@ -60,7 +60,7 @@ def join_parts(
     row: SectionRow,
     path: Path,
     counts,
-    genes: pd.Index,
+    genes: pd.DataFrame,
     obs: pd.DataFrame,
     spatial: np.ndarray,
     array: SpotArray,
@@ -76,7 +76,7 @@ def join_parts(
     if not np.isfinite(spatial).all():
         spot = obs.index[np.argmin(np.isfinite(spatial).all(axis=1))]
         raise UserError(f"{path} has no position for the spot {spot}; correct or delete it.")
-    names, repeated = unique_genes(genes)
+    names, repeated = unique_genes(genes.index)
     kept = np.ones(len(obs), dtype=bool)
     if "in_tissue" in obs:
         kept = pd.to_numeric(obs["in_tissue"], errors="coerce").eq(1).to_numpy()
@@ -89,6 +89,7 @@ def join_parts(
         platform=row.platform,
         counts=counts[kept],
         genes=names,
+        gene_ids=genes["gene_ids"].astype(str).tolist() if "gene_ids" in genes else None,
         barcodes=obs.index[kept].astype(str).tolist(),
         pixel_xy=spatial[kept],
         array_xy=None if array_xy is None else array_xy[kept],
