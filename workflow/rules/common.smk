@@ -43,7 +43,7 @@ except UserError as error:
 
 if workflow.is_main_process:
     for warning in STUDY.warnings:
-        logger.warning(warning)
+        logger.warning(f"Warning: {warning}")
 
 # Scripts and captions see the config with its defaults.
 config.update(STUDY.config.model_dump(mode="json"))

@@ -153,8 +153,8 @@ class DatasetConfig(ConfigModel):
         None,
         description=(
             "Folds of one's own for the split `own`: a table with the columns `section`, `fold` "
-            "and `role` (`train`, `test` or `unused`), separated by tabs. A section that a fold "
-            "does not list is unused in it."
+            "and `role` (`train`, `test`, `validation` or `unused`), separated by tabs. A section "
+            "that a fold does not list, or lists for validation, is unused in it."
         ),
     )
     panel: Annotated[Panel, chosen_by_key(*get_args(Panel))] = Field(

@@ -204,8 +204,8 @@ def _with_folds(dataset: Dataset, sheet: pd.DataFrame, splits: Sequence[Split]) 
         patients = dataset.sheet.loc[~dataset.sheet.index.isin(exclude), "patient"]
         if split == "patient_out" and len(set(patients)) == 1 and len(splits) > 1:
             impossible[split] = (
-                f"Dataset {dataset.name} has one patient, so split 'patient_out' is left out: what "
-                "is trained on a patient says little of others."
+                f"Dataset {dataset.name} has one patient, so there is no 'patient_out' for it; its "
+                "other splits run."
             )
         else:
             dataset.folds(split)

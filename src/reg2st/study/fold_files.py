@@ -12,14 +12,15 @@ from reg2st.base.validation import refusal
 from reg2st.study.folds import Fold
 
 COLUMNS = ("section", "fold", "role")
-ROLES = ("train", "test", "unused")
+ROLES = ("train", "test", "validation", "unused")
 
 
 def read_folds(path: str | Path, sections: Collection[str]) -> list[Fold]:
     """The folds of a file, sorted by name.
 
     The file is a table separated by tabs with the columns section, fold and role; others are
-    ignored. A section that a fold does not list is unused in it.
+    ignored. A section that a fold does not list is unused in it; so is one for validation, since
+    no model of the workflow is chosen on one.
 
     Args:
         path: the file.

@@ -41,6 +41,37 @@ def test_the_ceiling_is_what_the_noiseless_means_reach(depth):
     assert np.corrcoef(ceiling, reached)[0, 1] > 0.9
 
 
+@pytest.mark.parametrize(("name", "spread"), [("log_normalised", 0), ("log_counts", 1)])
+def test_ceilings_of_other_targets_are_what_the_noiseless_means_reach(name, spread):
+    """A third of the genes is the panel; library sizes vary where the target does not scale."""
+    counts, means = simulated(0, depth=5.0)
+    depth = np.exp(np.linspace(-spread, spread, len(means)))[:, None]
+    counts = np.random.default_rng(1).poisson(means * depth)
+    totals, target = counts.sum(axis=1), TARGETS[name]
+    noiseless = target.expression((means * depth)[:, :20], (means * depth).sum(axis=1))
+    reached = pearson(target.expression(counts[:, :20], totals), noiseless)
+    ceiling = limits.split_half_ceiling(counts[:, :20], totals, target)
+    assert ceiling.mean() == pytest.approx(reached.mean(), abs=0.03)
+
+
+def test_the_ceiling_of_a_panel_does_not_change_with_the_genes_beside_it_in_the_papers_target():
+    counts, _ = simulated(0, n_spots=50)
+    alone = limits.split_half_ceiling(counts, counts.sum(axis=1), PAPER)
+    beside = limits.split_half_ceiling(counts, counts.sum(axis=1) + 500, PAPER)
+    np.testing.assert_array_equal(alone, beside)
+
+
+def test_the_linear_reference_of_unscaled_counts_knows_the_depth():
+    """Where only the depth varies, the library size tells everything that there is to tell."""
+    rng = np.random.default_rng(0)
+    sections = [rng.poisson(3 * rng.gamma(2.0, 1.0, (300, 1)), (300, 40)) for _ in range(3)]
+    target = TARGETS["log_counts"]
+    found = linear_reference(sections[0], sections[1:], target)
+    ceiling = split_half_ceiling(sections[0], target)
+    assert found.mean() == pytest.approx(ceiling.mean(), abs=0.05)
+    assert linear_reference(sections[0], sections[1:]).mean() < found.mean() - 0.2
+
+
 def test_pure_noise_has_almost_no_ceiling():
     counts = np.random.default_rng(0).poisson(5.0, size=(2000, 40))
     assert split_half_ceiling(counts).mean() < 0.15
