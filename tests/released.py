@@ -27,6 +27,7 @@ def released_scores(
     return tidy.assign(
         **dict.fromkeys(not_released, np.nan),
         dataset=dataset,
+        target="paper",
         split="section_out",
         method=method,
         variant="full",

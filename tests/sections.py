@@ -9,6 +9,7 @@ from reg2st.sections.assembly import read_section
 from reg2st.sections.geometry import SQUARE
 from reg2st.sections.section_file import FORMAT_VERSION
 from reg2st.sections.section_row import SectionRow
+from reg2st.sections.targets import TARGETS
 
 
 def read_st(
@@ -28,7 +29,13 @@ def about(name: str, dataset: str, patient: str, **sizes: float) -> dict:
         "name": name,
         "platform": "st",
         "lattice": np.array(SQUARE),
+        "counts_sha256": f"of {name}",
         "dropped": {},
         "warnings": np.array([], dtype=object),
         **sizes,
     }
+
+
+def log_expression(counts: np.ndarray) -> np.ndarray:
+    """The target ``paper``, which needs no genes beside the panel's."""
+    return TARGETS["paper"].expression(counts, np.zeros(len(counts)))

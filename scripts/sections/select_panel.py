@@ -3,16 +3,12 @@
 from reg2st.base.jobs import job
 
 with job(snakemake.log[0]) as log:
-    from reg2st.sections.panels import Recipe, apply_recipe, read_section_counts, write_panel
+    from reg2st.sections.panel_choice import choose_panel
+    from reg2st.sections.panel_matching import check_sections
+    from reg2st.sections.panels import write_panel
+    from reg2st.sections.section_file import load_section_index
 
-    recipe = Recipe(**snakemake.params.recipe)
-    sections = [read_section_counts(path) for path in snakemake.input]
-    genes = apply_recipe(recipe, sections[0], sections, sections)
-    provenance = {
-        "chosen": "recipe fitted on the training sections",
-        **snakemake.params.recipe,
-        "reference": sections[0].section,
-        "sections": [section.section for section in sections],
-    }
+    check_sections([load_section_index(path) for path in snakemake.input.sections])
+    genes, provenance = choose_panel(snakemake.params.panel, snakemake.input.train)
     write_panel(snakemake.output.panel, genes, provenance)
-    log.info("%d genes chosen on %d training sections.", len(genes), len(sections))
+    log.info("%d genes chosen on %d training sections.", len(genes), len(snakemake.input.train))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from reg2st.sections.targets import log_expression, size_factors
+from reg2st.sections.targets import size_factors
+from sections import log_expression
 
 NAMES = (
     "bleep",

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 
 def library():
@@ -40,6 +41,10 @@ try:
     STUDY = Study.read(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+if workflow.is_main_process:
+    for warning in STUDY.warnings:
+        logger.warning(f"Warning: {warning}")
 
 # Scripts and captions see the config with its defaults.
 config.update(STUDY.config.model_dump(mode="json"))
@@ -153,6 +158,12 @@ def score_files(wildcards):
     return list(
         dict.fromkeys(LAYOUT.cross_validation("scores.tsv", **run.cross_validation) for run in runs)
     )
+
+
+def sections_of_dataset(wildcards):
+    """The files of every section of a dataset that is used."""
+    sections = STUDY.sections_of(wildcards.dataset)
+    return [LAYOUT.section(wildcards.dataset, section) for section in sections]
 
 
 def panel_of_section(wildcards):

@@ -38,6 +38,8 @@ rule estimate_limits:
         LAYOUT.benchmark("estimate_limits", "{dataset}", "{section}")
     conda:
         "../../envs/report.yaml"
+    params:
+        target=lambda wildcards: STUDY.datasets[wildcards.dataset].config.target,
     message:
         "Estimating limits of the PCC on {wildcards.section}"
     script:

@@ -164,7 +164,9 @@ rule assign_folds:
         "../../envs/data.yaml"
     params:
         patients=lambda wildcards: STUDY.datasets[wildcards.dataset].sheet["patient"].to_dict(),
-        held_out=lambda wildcards: STUDY.datasets[wildcards.dataset].held_out(wildcards.split),
+        folds=lambda wildcards: [
+            asdict(fold) for fold in STUDY.datasets[wildcards.dataset].folds(wildcards.split)
+        ],
     message:
         "Assigning the folds of {wildcards.dataset}, {wildcards.split}"
     script:
@@ -173,7 +175,8 @@ rule assign_folds:
 
 rule freeze_panel:
     input:
-        lambda wildcards: local(STUDY.datasets[wildcards.dataset].config.panel.file),
+        panel=lambda wildcards: local(STUDY.datasets[wildcards.dataset].config.panel.file),
+        sections=sections_of_dataset,
     output:
         panel=LAYOUT.frozen_panel(),
         provenance=LAYOUT.provenance(LAYOUT.frozen_panel()),
@@ -184,16 +187,18 @@ rule freeze_panel:
     conda:
         "../../envs/data.yaml"
     message:
-        "Copying the frozen panel of {wildcards.dataset}"
+        "Matching the frozen panel with the genes of {wildcards.dataset}"
     script:
         "../../scripts/sections/freeze_panel.py"
 
 
 rule select_panel:
     input:
-        lambda wildcards: [
+        train=lambda wildcards: [
             LAYOUT.section(wildcards.dataset, section) for section in STUDY.fold(**wildcards).train
         ],
+        # Of the test sections, names and a checksum are compared, but no counts are read.
+        sections=sections_of_dataset,
     output:
         panel=LAYOUT.fold_panel(),
         provenance=LAYOUT.provenance(LAYOUT.fold_panel()),
@@ -204,9 +209,9 @@ rule select_panel:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(2000, per_mb=10),
+        mem_mb=growing(2000, per_mb=5),
     params:
-        recipe=lambda wildcards: STUDY.datasets[wildcards.dataset].config.panel.recipe.model_dump(),
+        panel=lambda wildcards: STUDY.datasets[wildcards.dataset].config.panel.model_dump(),
     message:
         "Selecting genes on the training sections of {wildcards.dataset}, fold {wildcards.fold}"
     script:

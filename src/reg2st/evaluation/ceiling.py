@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reg2st.evaluation.metrics import pearson
-from reg2st.sections.targets import log_expression
+from reg2st.sections.targets import Target
 
 REPEATS = 20
 """Random halvings averaged; the mean over genes then varies by about 0.002 between seeds."""
@@ -18,7 +18,7 @@ RIDGE_PENALTIES = np.logspace(2, 6, 9)
 
 
 def split_half_ceiling(
-    counts: ArrayLike, repeats: int = REPEATS, seed: int = 0
+    counts: ArrayLike, totals: ArrayLike, target: Target, repeats: int = REPEATS, seed: int = 0
 ) -> NDArray[np.float64]:
     """Square root of the reliability of each gene's observed expression in one section.
 
@@ -30,19 +30,26 @@ def split_half_ceiling(
 
     Args:
         counts: raw counts of the panel's genes, whole numbers, ``[n, G]``.
+        totals: counts of all genes of each spot, ``[n]``; those of other genes are thinned too.
+        target: what is scored.
         repeats: number of random halvings.
         seed: of the halvings.
 
     Returns:
         float64 ``[G]``, 0 to 1; NaN where every halving left one half constant.
     """
-    counts = np.asarray(counts).astype(np.int64)
-    rng = np.random.default_rng(seed)
+    counts, totals = (np.asarray(each).astype(np.int64) for each in (counts, totals))
+    others = totals - counts.sum(axis=1)
+    rng, rng_of_others = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     total = np.zeros(counts.shape[1])
     defined = np.zeros(counts.shape[1], dtype=int)
     for _ in range(repeats):
         half = rng.binomial(counts, 0.5)
-        correlation = pearson(log_expression(half), log_expression(counts - half))
+        half_total = half.sum(axis=1) + rng_of_others.binomial(others, 0.5)
+        correlation = pearson(
+            target.expression(half, half_total),
+            target.expression(counts - half, totals - half_total),
+        )
         total += np.nan_to_num(correlation)
         defined += ~np.isnan(correlation)
     reliability = np.divide(total, defined, out=np.full(len(total), np.nan), where=defined > 0)
@@ -51,7 +58,11 @@ def split_half_ceiling(
 
 
 def linear_reference(
-    counts: ArrayLike, others: Sequence[ArrayLike], seed: int = 0
+    counts: ArrayLike,
+    totals: ArrayLike,
+    others: Sequence[tuple[ArrayLike, ArrayLike]],
+    target: Target,
+    seed: int = 0,
 ) -> NDArray[np.float64]:
     """PCC of a linear predictor that sees each spot's library size and half of its genes.
 
@@ -64,7 +75,10 @@ def linear_reference(
 
     Args:
         counts: raw counts of the panel's genes in the section to predict, ``[n, G]``.
-        others: counts of the same genes in the training sections, each ``[m, G]``.
+        totals: counts of all genes of its spots, ``[n]``.
+        others: both of the training sections, each ``[m, G]`` and ``[m]``.
+        target: what is scored. The library size is the one that it is scaled by; where it is not
+            scaled, that of all genes.
         seed: of the split.
 
     Returns:
@@ -74,15 +88,15 @@ def linear_reference(
     from sklearn.linear_model import RidgeCV
     from sklearn.preprocessing import StandardScaler
 
-    counts = np.asarray(counts)
+    counts, totals = np.asarray(counts), np.asarray(totals)
     n_genes = counts.shape[1]
     filled = counts.sum(axis=1) > 0
     if not len(others) or n_genes < 2 or not filled.any():
         return np.full(n_genes, np.nan)
-    observed = log_expression(counts)
+    observed = target.expression(counts, totals)
     level = observed[filled].mean(axis=0)
-    expression, library = _centred(counts)
-    centred = [_centred(np.asarray(other)) for other in others]
+    expression, library = _centred(counts, totals, target)
+    centred = [_centred(*map(np.asarray, other), target) for other in others]
     train_expression, train_library = (np.vstack(parts) for parts in zip(*centred, strict=True))
     slopes = np.linalg.lstsq(train_library, train_expression, rcond=None)[0]
     scaler = StandardScaler(with_mean=False)
@@ -101,10 +115,13 @@ def linear_reference(
     return pearson(observed, predicted)
 
 
-def _centred(counts: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _centred(
+    counts: NDArray, totals: NDArray, target: Target
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Target ``[n, G]`` and library terms ``[n, 2]`` of spots with counts, means removed."""
-    counts = counts[counts.sum(axis=1) > 0]
-    expression = log_expression(counts).astype(np.float64)
-    depth = np.log10(counts.sum(axis=1))
+    filled = counts.sum(axis=1) > 0
+    counts, totals = counts[filled], totals[filled]
+    expression = target.expression(counts, totals).astype(np.float64)
+    depth = np.log10(target.library(counts, totals))
     library = np.column_stack([depth, depth**2])
     return expression - expression.mean(axis=0), library - library.mean(axis=0)

@@ -12,7 +12,7 @@ from reg2st.evaluation.ceiling import linear_reference, split_half_ceiling
 from reg2st.evaluation.metrics import pearson
 from reg2st.evaluation.tidy import read_tidy
 from reg2st.sections.section_file import load_section_arrays
-from reg2st.sections.targets import log_expression
+from reg2st.sections.targets import Target
 
 LIMITS = {
     "noiseless_means": (
@@ -38,7 +38,7 @@ DEFINITIONS = LIMITS | REFERENCES
 
 
 def section_limits(
-    section: Path, others: list[Path], genes: list[str], truth: Path | None
+    section: Path, others: list[Path], genes: list[str], target: Target, truth: Path | None
 ) -> pd.DataFrame:
     """Limits and references of one section by gene: columns dataset, section, gene, limit, pcc.
 
@@ -46,18 +46,28 @@ def section_limits(
         section: section file.
         others: the other sections of the dataset, on which the linear reference is trained.
         genes: the panel.
+        target: what is scored.
         truth: file of the noiseless means of a simulated section; else None.
     """
     arrays = load_section_arrays(section, genes)
+    trained_on = [load_section_arrays(other, genes) for other in others]
     limits = {
-        "split_half": split_half_ceiling(arrays.counts),
+        "split_half": split_half_ceiling(arrays.counts, arrays.totals, target),
         "linear_reference": linear_reference(
-            arrays.counts, [load_section_arrays(other, genes).counts for other in others]
+            arrays.counts,
+            arrays.totals,
+            [(other.counts, other.totals) for other in trained_on],
+            target,
         ),
     }
     if truth is not None:
-        means = _noiseless_means(truth, arrays.barcodes, genes)
-        limits["noiseless_means"] = pearson(log_expression(arrays.counts), log_expression(means))
+        means = _noiseless_means(truth, arrays.barcodes)
+        if target.scaled_by is None:
+            means *= arrays.totals.mean()
+        limits["noiseless_means"] = pearson(
+            target.expression(arrays.counts, arrays.totals),
+            target.expression(means[genes], means.sum(axis=1)),
+        )
     return pd.concat(
         [
             pd.DataFrame(
@@ -117,12 +127,12 @@ def _mean_pcc(limits: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     )
 
 
-def _noiseless_means(truth: Path, barcodes: np.ndarray, genes: list[str]) -> np.ndarray:
-    """Noiseless mean expression of a section's spots, float64 ``[n, G]``."""
+def _noiseless_means(truth: Path, barcodes: np.ndarray) -> pd.DataFrame:
+    """Noiseless mean share of every gene in a spot's counts, a row a spot."""
     with h5py.File(truth) as handle:
         means = pd.DataFrame(
             handle["mean"][:],
             index=handle["barcode"].asstr()[:],
             columns=handle["gene"].asstr()[:],
         )
-    return means.loc[barcodes, genes].to_numpy()
+    return means.loc[barcodes].astype(np.float64)

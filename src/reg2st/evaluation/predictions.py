@@ -10,6 +10,7 @@ from anndata.io import read_elem
 from numpy.typing import NDArray
 
 from reg2st.base.errors import UserError
+from reg2st.sections.targets import TARGETS, Target
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,18 @@ def run_of(path: str | os.PathLike) -> dict[str, str | int]:
     with h5py.File(path) as file:
         run = {name: str(value) for name, value in read_elem(file["uns/run"]).items()}
     return {**run, "seed": int(run["seed"])}
+
+
+def target_of(path: str | os.PathLike) -> Target:
+    """What a file of predictions predicts.
+
+    Raises:
+        UserError: the file does not say it.
+    """
+    with h5py.File(path) as file:
+        if "uns/target" not in file:
+            raise UserError(f"{path} does not say what it predicts; delete it and predict again.")
+        return TARGETS[str(read_elem(file["uns/target"]))]
 
 
 def read_expected_pcc(path: str | os.PathLike) -> pd.DataFrame:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reg2st.evaluation.predictions import run_of, section_predictions
+from reg2st.evaluation.predictions import run_of, section_predictions, target_of
 from reg2st.sections.annotations import load_labels
 from reg2st.sections.section_file import load_section_arrays
-from reg2st.sections.targets import log_expression
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,8 +154,9 @@ def section_agreements(
         predicted = section_predictions(path, arrays.name)
         key = {**run_of(path), "fold": predicted.fold}
         if predicted.genes and key["split"] not in observed:
-            counts = load_section_arrays(section, predicted.genes).counts
-            agreement = region_agreement(log_expression(counts), regions)
+            measured = load_section_arrays(section, predicted.genes)
+            expression = target_of(path).expression(measured.counts, measured.totals)
+            agreement = region_agreement(expression, regions)
             name = {"method": "observed", "variant": "full", "preset": "published", "seed": 0}
             observed[key["split"]] = {**key, **name, **place, **asdict(agreement)}
         agreement = region_agreement(predicted.of_spots(arrays.barcodes), regions)

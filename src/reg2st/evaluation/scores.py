@@ -10,7 +10,7 @@ from reg2st.base.files import written_whole
 from reg2st.evaluation.metrics import score_section
 from reg2st.sections.panels import read_panel
 from reg2st.sections.section_file import load_section_arrays
-from reg2st.sections.targets import log_expression
+from reg2st.sections.targets import TARGETS
 from reg2st.study.specification import RunSpec
 
 
@@ -21,9 +21,9 @@ def score_folds(runs: Sequence[RunSpec], predictions: Path, out: Path) -> None:
         runs: one a fold, each with its panel and its test sections, whose observed counts are read
             here for the first time.
         predictions: what :func:`reg2st.training.predict.predict_folds` wrote of these runs.
-        out: TSV to write; its columns are the run's key, section, patient, gene, pcc, spearman,
-            mse, n_spots, n_expressing (spots with a count above 0) and mean_expression (of the
-            target).
+        out: TSV to write; its columns are the run's key, target, section, patient, gene, pcc,
+            spearman, mse, n_spots, n_expressing (spots with a count above 0) and mean_expression
+            (of the target).
     """
     adata = anndata.read_h5ad(predictions)
     rows = []
@@ -32,13 +32,14 @@ def score_folds(runs: Sequence[RunSpec], predictions: Path, out: Path) -> None:
         columns = adata.var_names.get_indexer(genes)
         for files in run.sections:
             observed = load_section_arrays(files.section, genes)
-            expression = log_expression(observed.counts)
+            expression = TARGETS[run.target].expression(observed.counts, observed.totals)
             tested = (adata.obs["fold"] == run.key.fold) & (adata.obs["section"] == observed.name)
             predicted = adata.X[tested.to_numpy()][:, columns]
             rows.append(
                 pd.DataFrame(
                     {
                         **run.key.model_dump(),
+                        "target": run.target,
                         "section": observed.name,
                         "patient": observed.patient,
                         "gene": genes,

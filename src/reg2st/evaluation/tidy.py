@@ -5,7 +5,7 @@ import os
 import pandas as pd
 
 NAMES = (
-    *("dataset", "split", "method", "variant", "preset", "fold"),
+    *("dataset", "split", "method", "variant", "preset", "fold", "target"),
     *("section", "patient", "gene", "limit"),
 )
 """Columns of names: text, whatever it looks like (``NA``, ``001``, ``1e5``)."""

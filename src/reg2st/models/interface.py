@@ -80,10 +80,12 @@ class SectionTensors:
         edge_index: int64 ``[2, e]``, PyTorch Geometric convention: messages flow from
             ``edge_index[0]`` (the neighbour) to ``edge_index[1]`` (the spot).
         counts: float32 ``[n, G]``, raw counts of the panel's genes; None when predicting.
+        totals: float32 ``[n]``, counts of all genes of each spot; None when predicting.
         expression: float32 ``[n, G]``, the target; None when predicting.
 
-    ``blocks`` says what the columns of the embedding are, in their order. ``tiles`` are the
-    grids of tiles that the method asked for, by name.
+    ``target`` names what expression is (``reg2st.sections.targets``). ``blocks`` says what the
+    columns of the embedding are, in their order. ``tiles`` are the grids of tiles that the method
+    asked for, by name.
     """
 
     name: str
@@ -94,7 +96,9 @@ class SectionTensors:
     patches: Tensor | None = None
     edge_index: Tensor | None = None
     counts: Tensor | None = None
+    totals: Tensor | None = None
     expression: Tensor | None = None
+    target: str = "paper"
     blocks: tuple[FeatureBlock, ...] = ()
     tiles: Mapping[str, Tiles] = field(default_factory=dict)
 
@@ -119,7 +123,7 @@ class SectionTensors:
 
     def without_targets(self) -> "SectionTensors":
         """The same section as a model may see it when predicting."""
-        return dataclasses.replace(self, counts=None, expression=None)
+        return dataclasses.replace(self, counts=None, totals=None, expression=None)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import Any
 from reg2st.report.contents import FIGURES, TABLES
 from reg2st.report.labels import split_label
 from reg2st.report.products import Product
-from reg2st.study.dataset_config import FrozenPanel
+from reg2st.sections.targets import TARGETS
+from reg2st.study.dataset_config import FrozenPanel, HighestMeansPanel, Panel, VariablePanel
 from reg2st.study.study import Study
 
 
@@ -22,22 +23,32 @@ def about(study: Study) -> dict[str, Any]:
         "encoders": sorted(
             {f"{each.encoder} ({each.view})" for run in runs for each in run.features}
         ),
-        "panels": {
-            name: dataset.config.panel.file
-            if isinstance(dataset.config.panel, FrozenPanel)
-            else "the published recipe, on the training sections of each fold"
-            for name, dataset in study.datasets.items()
+        "panels": {name: _panel(dataset.config.panel) for name, dataset in study.datasets.items()},
+        "targets": {
+            name: TARGETS[dataset.config.target].unit for name, dataset in study.datasets.items()
         },
         "presets": sorted({f"{run.method}: {run.preset}" for run in runs}),
         "seeds": list(study.config.seeds),
         "splits": {split: split_label(split) for split in study.config.splits},
         "tested": {
-            name: {split: _tested(study, name, split) for split in study.config.splits}
+            name: {split: _tested(study, name, split) for split in study.splits_of(name)}
             for name in study.datasets
         },
         "tables": {name: _texts(table) for name, table in TABLES.items()},
         "figures": {name: _texts(figure) for name, figure in FIGURES.items()},
     }
+
+
+def _panel(panel: Panel) -> str:
+    """How the genes of a dataset are chosen, in words."""
+    if isinstance(panel, FrozenPanel):
+        return panel.file
+    chosen = "the published recipe"
+    if isinstance(panel, VariablePanel):
+        chosen = f"the {panel.variable} most variable genes"
+    elif isinstance(panel, HighestMeansPanel):
+        chosen = f"the {panel.highest_means} genes with the highest means"
+    return f"{chosen}, on the training sections of each fold"
 
 
 def _tested(study: Study, dataset: str, split: str) -> str:

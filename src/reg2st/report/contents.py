@@ -200,7 +200,7 @@ FIGURES = {
             group="PCC",
             shows=(
                 "Mean PCC of genes in ten bins of about equally many, by mean expression (left, "
-                "log10(1 + 10\\ :sup:`4` c / Σc)) and by the share of spots that express them "
+                "in units of the target) and by the share of spots that express them "
                 "(right). Marks: a bin's median against the mean PCC of its genes."
             ),
             not_done=(
@@ -257,7 +257,7 @@ FIGURES = {
                 "The slide, the observed expression of some genes, and the prediction of each "
                 "method (first seed). Every map is standardised over the section's spots (mean 0, "
                 "SD 1); all share one colour scale, cut at 2 SD. Above a map: its SD before that, "
-                "in log10(1 + 10\\ :sup:`4` c / Σc), and the PCC. Predictions vary far less than "
+                "in units of the target, and the PCC. Predictions vary far less than "
                 "observations, which PCC does not see. Methods that predict a constant or nothing "
                 "are not drawn. Spots are discs as wide as the spots' distance."
             ),

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from reg2st.sections.targets import TARGETS
+
 MethodKey = tuple[str, str, str]
 """Method, variant and preset."""
 
@@ -29,7 +31,11 @@ SETTING_LABELS = {
     "graph_neighbours": "Graph neighbours of a spot",
 }
 
-SPLIT_LABELS = {"section_out": "leave one section out", "patient_out": "leave one patient out"}
+SPLIT_LABELS = {
+    "section_out": "leave one section out",
+    "patient_out": "leave one patient out",
+    "own": "own folds",
+}
 
 LIMIT_LABELS = {
     "noiseless_means": "Limit: noiseless means",
@@ -79,6 +85,15 @@ def setting_label(setting: str) -> str:
 def split_label(split: str) -> str:
     """How sections are held out."""
     return SPLIT_LABELS.get(split, split)
+
+
+def target_units(scores: pd.DataFrame) -> str:
+    """What tidy scores are of: the unit of the target, by dataset where those differ."""
+    of_dataset = scores.drop_duplicates("dataset").set_index("dataset")["target"]
+    units = of_dataset.map(lambda name: TARGETS[name].unit)
+    if len(set(units)) == 1:
+        return units.iloc[0]
+    return "; ".join(f"{unit} ({dataset})" for dataset, unit in units.items())
 
 
 def counted(number: int, noun: str) -> str:

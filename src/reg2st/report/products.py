@@ -168,34 +168,34 @@ class Figure(Product):
 
 
 def _once_of_both_splits(study: "Study", dataset: str, experiment: str) -> list[tuple[str, ...]]:
-    return [()] if len(study.config.splits) > 1 else []
+    return [()] if {"section_out", "patient_out"} <= set(study.splits_of(dataset)) else []
 
 
 def _splits(study: "Study", dataset: str, experiment: str) -> list[tuple[str, ...]]:
     splits = study.experiments[experiment].splits if experiment else study.config.splits
-    return [(split,) for split in splits]
+    return [(split,) for split in study.splits_of(dataset) if split in splits]
 
 
 def _splits_with_networks(study: "Study", dataset: str, experiment: str) -> list[tuple[str, ...]]:
     from reg2st.study.runs import is_network
 
-    return [(split,) for split in study.config.splits if any(map(is_network, study.methods))]
+    return [(split,) for split in study.splits_of(dataset) if any(map(is_network, study.methods))]
 
 
 def _methods_that_expect(study: "Study", dataset: str, experiment: str) -> list[tuple[str, ...]]:
     from reg2st.study.runs import expects_pcc
 
     methods = list(filter(expects_pcc, study.methods))
-    return [(split, method) for split in study.config.splits for method in methods]
+    return [(split, method) for split in study.splits_of(dataset) for method in methods]
 
 
 def _mapped_sections(study: "Study", dataset: str, experiment: str) -> list[tuple[str, ...]]:
-    return [(study.config.splits[0], section) for section in study.mapped(dataset)]
+    return [(study.splits_of(dataset)[0], section) for section in study.mapped(dataset)]
 
 
 def _labelled_sections(study: "Study", dataset: str, experiment: str) -> list[tuple[str, ...]]:
     sections = study.labelled(dataset, study.mapped(dataset))
-    return [(study.config.splits[0], section) for section in sections]
+    return [(study.splits_of(dataset)[0], section) for section in sections]
 
 
 def _sections(study: "Study", dataset: str, experiment: str) -> list[tuple[str, ...]]:
@@ -225,7 +225,12 @@ def _datasets(study: "Study", place: Place) -> list[str]:
 
 def _scores(study: "Study", place: Place, experiment: str) -> list[str]:
     part = f"_{experiment}" if experiment else ""
-    return [study.layout.scores(dataset, part) for dataset in _datasets(study, place)]
+    datasets = _datasets(study, place)
+    return [
+        study.layout.scores(each, part)
+        for each in datasets
+        if study.shown(experiment, dataset=each)
+    ]
 
 
 def _limits(study: "Study", place: Place, experiment: str) -> list[str]:
@@ -305,10 +310,12 @@ FILES: dict[str, Callable[["Study", Place, str], list[str]]] = {
 def _published(study: "Study", product: Product) -> dict[str, Any]:
     """Numbers that others published on the study's datasets.
 
-    They are values, not a file: rows of other datasets and a moved workflow rerun nothing.
+    They are values, not a file: rows of other datasets and a moved workflow rerun nothing. They
+    are of the target ``paper`` and stand beside no other.
     """
     rows = read_tidy(PUBLISHED / f"{product.experiment or 'results'}.tsv")
-    return {"published": rows[rows["dataset"].isin(study.datasets)].to_dict("records")}
+    alike = [name for name, each in study.datasets.items() if each.config.target == "paper"]
+    return {"published": rows[rows["dataset"].isin(alike)].to_dict("records")}
 
 
 def _variants(study: "Study", product: Product) -> dict[str, Any]:

@@ -49,8 +49,8 @@ def read_frame(file: h5py.File, name: str) -> pd.DataFrame:
     return read_elem(file[name])
 
 
-def read_raw_counts(file: h5py.File, layer: str, path: Path) -> tuple["csr_matrix", pd.Index]:
-    """Raw counts, float32 CSR ``[n, G]``, and the names of the genes.
+def read_raw_counts(file: h5py.File, layer: str, path: Path) -> tuple["csr_matrix", pd.DataFrame]:
+    """Raw counts, float32 CSR ``[n, G]``, and the table of the genes (``var``).
 
     They are taken from the named layer, else from X, else from raw: the first that holds whole
     numbers.
@@ -74,7 +74,7 @@ def read_raw_counts(file: h5py.File, layer: str, path: Path) -> tuple["csr_matri
         except UserError as error:
             refusal = refusal or error
         else:
-            return counts, read_frame(file, genes).index
+            return counts, read_frame(file, genes)
     raise refusal or UserError(f"{path} holds no counts: it has neither X nor raw.")
 
 
@@ -98,7 +98,7 @@ def raw_section(
     row: SectionRow,
     path: Path,
     counts: "csr_matrix",
-    genes: pd.Index,
+    genes: pd.DataFrame,
     obs: pd.DataFrame,
     spatial: np.ndarray,
     array: SpotArray,
@@ -106,7 +106,7 @@ def raw_section(
     """The spots of an AnnData file that are in tissue, if ``obs["in_tissue"]`` says so.
 
     Shapes:
-        counts CSR ``[n, G]``, genes ``[G]``, spatial float64 ``[n, 2]``, x and y in pixels.
+        counts CSR ``[n, G]``, genes (``var``) G rows, spatial float64 ``[n, 2]``, x, y in pixels.
 
     Raises:
         UserError: a name occurs twice, a position is no number, or no spot is in tissue.
@@ -117,7 +117,7 @@ def raw_section(
     if not np.isfinite(spatial).all():
         spot = obs.index[np.argmin(np.isfinite(spatial).all(axis=1))]
         raise UserError(f"{path} has no position for the spot {spot}; correct or delete it.")
-    names, repeated = unique_genes(genes)
+    names, repeated = unique_genes(genes.index)
     kept = np.ones(len(obs), dtype=bool)
     if "in_tissue" in obs:
         kept = pd.to_numeric(obs["in_tissue"], errors="coerce").eq(1).to_numpy()
@@ -130,6 +130,7 @@ def raw_section(
         platform=row.platform,
         counts=counts[kept],
         genes=names,
+        gene_ids=genes["gene_ids"].astype(str).tolist() if "gene_ids" in genes else None,
         barcodes=obs.index[kept].astype(str).tolist(),
         pixel_xy=spatial[kept],
         array_xy=None if array_xy is None else array_xy[kept],

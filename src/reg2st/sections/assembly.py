@@ -14,7 +14,7 @@ from reg2st.sections.geometry import Geometry, measure_section
 from reg2st.sections.placement import check_placement
 from reg2st.sections.raw_section import RawSection
 from reg2st.sections.readers import reader
-from reg2st.sections.section_file import FORMAT_VERSION
+from reg2st.sections.section_file import FORMAT_VERSION, counts_checksum
 from reg2st.sections.section_row import SectionRow
 from reg2st.sections.slides import open_slide
 
@@ -88,10 +88,14 @@ def join_with_slide(
     obs = pd.DataFrame(index=pd.Index(np.array(raw.barcodes, dtype=object)[kept]))
     if array_xy is not None:
         obs["array_row"], obs["array_col"] = array_xy[:, 1], array_xy[:, 0]
+    var = pd.DataFrame(index=pd.Index(raw.genes, dtype=object))
+    if raw.gene_ids is not None:
+        var["gene_ids"] = raw.gene_ids
+    counts = raw.counts[kept]
     section = AnnData(
-        X=raw.counts if kept.all() else raw.counts[kept],
+        X=counts,
         obs=obs,
-        var=pd.DataFrame(index=pd.Index(raw.genes, dtype=object)),
+        var=var,
         obsm={"spatial": pixel_xy},
     )
     section.uns["spatial"] = {
@@ -110,6 +114,7 @@ def join_with_slide(
         "patient": row.patient,
         "name": raw.name,
         "platform": raw.platform,
+        "counts_sha256": counts_checksum(counts, raw.genes),
         **_known_sizes(geometry),
         **({} if geometry.lattice is None else {"lattice": np.array(geometry.lattice)}),
         "dropped": dropped,

@@ -48,6 +48,16 @@ def read_section_counts(path: str | Path) -> SectionCounts:
 
 def variable_genes(section: SectionCounts, number: int) -> list[str]:
     """The most variable genes of a section, in the section's order."""
+    table = variability(section, number)
+    return list(table.index[table["highly_variable"]])
+
+
+def variability(section: SectionCounts, number: int = 1) -> pd.DataFrame:
+    """What scanpy's flavour "seurat" says of each gene of a section, a row a gene.
+
+    Among the columns: ``dispersions_norm``, NaN for a gene that does not vary, and
+    ``highly_variable`` for the first ``number`` genes by it.
+    """
     import anndata
     import scanpy
 
@@ -57,7 +67,7 @@ def variable_genes(section: SectionCounts, number: int) -> list[str]:
     scanpy.pp.normalize_total(adata)
     scanpy.pp.log1p(adata)
     scanpy.pp.highly_variable_genes(adata, flavor="seurat", n_top_genes=min(number, adata.n_vars))
-    return list(adata.var_names[adata.var["highly_variable"]])
+    return adata.var
 
 
 def apply_recipe(

@@ -25,6 +25,7 @@ class RawSection:
     Attributes:
         counts: raw counts, float32 CSR ``[n, G]``.
         genes: G names, each once.
+        gene_ids: their identifiers, such as Ensembl's, empty where unknown; None without any.
         barcodes: n names, each once, as the platform writes them.
         pixel_xy: float64 ``[n, 2]``, spot centres in pixels of level 0 of the image, x and y.
         array_xy: int64 ``[n, 2]``, column and row on the array; None where there is no array.
@@ -43,6 +44,7 @@ class RawSection:
     genes: list[str]
     barcodes: list[str]
     pixel_xy: np.ndarray
+    gene_ids: list[str] | None = None
     array_xy: np.ndarray | None = None
     array: "SpotArray | None" = None
     um_per_px: Stated | None = None

@@ -3,8 +3,10 @@
 They are read here without anndata, which takes a second to import.
 """
 
+import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from reg2st.sections.geometry import Lattice
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class SectionArrays:
             another shape than the known ones.
         pixel_xy: float64 ``[n, 2]``, spot centres at level 0 of the slide.
         counts: float32 ``[n, G]``, raw counts of the genes asked for; None when none were.
+        totals: float64 ``[n]``, counts of all genes of each spot; None when counts is.
         absent_genes: those of the genes asked for that the section lacks, zero in counts.
         um_per_px: micrometres a pixel of level 0, None where unknown.
         spot_pitch_um, spot_pitch_px: from a spot to the nearest other one, None where unknown.
@@ -59,6 +63,7 @@ class SectionArrays:
     pixel_xy: np.ndarray
     genes: list[str]
     counts: np.ndarray | None
+    totals: np.ndarray | None
     absent_genes: list[str]
     um_per_px: float | None
     spot_pitch_um: float | None
@@ -73,6 +78,51 @@ def write_section(section: "AnnData", path: str | os.PathLike) -> None:
     """Write a section whole, as h5ad."""
     with written_whole(path) as temporary:
         section.write_h5ad(temporary, compression="gzip", compression_opts=1)
+
+
+@dataclass(frozen=True)
+class SectionIndex:
+    """What a section file says of its counts without their values, G genes.
+
+    Attributes:
+        genes: G names.
+        gene_ids: G identifiers such as Ensembl's, empty where unknown; None where none is known.
+        checksum: of the counts and the genes' names (:func:`counts_checksum`).
+    """
+
+    name: str
+    patient: str
+    spots: int
+    genes: list[str]
+    gene_ids: list[str] | None
+    checksum: str
+
+
+def counts_checksum(counts: "csr_matrix", genes: Sequence[str]) -> str:
+    """SHA-256 of a section's counts ``[n, G]`` and the names of its genes, in their orders."""
+    counts = counts.sorted_indices()
+    digest = hashlib.sha256("\n".join(genes).encode())
+    for part, kind in ((counts.indptr, "<i8"), (counts.indices, "<i8"), (counts.data, "<f4")):
+        digest.update(np.ascontiguousarray(part, dtype=kind))
+    return digest.hexdigest()
+
+
+def load_section_index(path: str | os.PathLike) -> SectionIndex:
+    """Read what a section file says of its genes and spots, but no counts.
+
+    Raises:
+        UserError: the file is missing or no section file.
+    """
+    with _open_section(path) as file:
+        about, var = file["uns/section"], file["var"]
+        return SectionIndex(
+            name=about["name"].asstr()[()],
+            patient=about["patient"].asstr()[()],
+            spots=len(file["obs"][file["obs"].attrs["_index"]]),
+            genes=_strings(var[var.attrs["_index"]]).tolist(),
+            gene_ids=_column(var["gene_ids"]).tolist() if "gene_ids" in var else None,
+            checksum=about["counts_sha256"].asstr()[()],
+        )
 
 
 def load_gene_names(path: str | os.PathLike) -> list[str]:
@@ -102,7 +152,9 @@ def load_section_arrays(path: str | os.PathLike, genes: list[str] | None = None)
     with _open_section(path) as file:
         place = _only_group(file["uns/spatial"])
         about = file["uns/section"]
-        counts, absent = (None, []) if genes is None else _gene_counts(file, genes, path)
+        counts, totals, absent = None, None, []
+        if genes is not None:
+            counts, totals, absent = _gene_counts(file, genes, path)
         return SectionArrays(
             name=about["name"].asstr()[()],
             dataset=about["dataset"].asstr()[()],
@@ -115,6 +167,7 @@ def load_section_arrays(path: str | os.PathLike, genes: list[str] | None = None)
             pixel_xy=file["obsm/spatial"][()],
             genes=list(genes or []),
             counts=counts,
+            totals=totals,
             absent_genes=absent,
             um_per_px=_number(about, "um_per_px"),
             spot_pitch_um=_number(about, "spot_pitch_um"),
@@ -146,8 +199,8 @@ def check_same_spots(path: str | os.PathLike, found: np.ndarray, wanted: np.ndar
 
 def _gene_counts(
     file: h5py.File, genes: list[str], path: str | os.PathLike
-) -> tuple[np.ndarray, list[str]]:
-    """Dense float32 ``[n, G]`` of the chosen genes, and those that the section lacks."""
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Dense float32 ``[n, G]`` of the chosen genes, counts of all genes ``[n]``, absent genes."""
     matrix = file["X"]
     names = _strings(file["var"][file["var"].attrs["_index"]])
     wanted = {gene: column for column, gene in enumerate(genes)}
@@ -167,14 +220,17 @@ def _gene_counts(
     indptr = matrix["indptr"][()]
     n = len(indptr) - 1
     counts = np.zeros((n, len(genes)), dtype=np.float32)
+    totals = np.zeros(n)
     for start in range(0, n, SPOTS_AT_A_TIME):
         ends = indptr[start : start + SPOTS_AT_A_TIME + 1]
         stored = slice(ends[0], ends[-1])
         columns = column_of[matrix["indices"][stored]]
-        rows = start + np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+        values = matrix["data"][stored]
+        rows = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+        totals[start : start + len(ends) - 1] = np.bincount(rows, values, len(ends) - 1)
         chosen = columns >= 0
-        counts[rows[chosen], columns[chosen]] = matrix["data"][stored][chosen]
-    return counts, absent
+        counts[start + rows[chosen], columns[chosen]] = values[chosen]
+    return counts, totals, absent
 
 
 def _open_section(path: str | os.PathLike) -> h5py.File:
@@ -211,6 +267,13 @@ def _array_xy(obs: h5py.Group) -> np.ndarray | None:
 def _only_group(group: h5py.Group) -> h5py.Group:
     (name,) = group
     return group[name]
+
+
+def _column(element: h5py.Group | h5py.Dataset) -> np.ndarray:
+    """A column of text; AnnData stores one with repeated values by category."""
+    if isinstance(element, h5py.Group):
+        return _strings(element["categories"])[element["codes"][()]]
+    return _strings(element)
 
 
 def _strings(dataset: h5py.Dataset) -> np.ndarray:

@@ -169,6 +169,7 @@ def read_folder(files: Mapping[str, Path], row: SectionRow, array: SpotArray) ->
         platform=row.platform,
         counts=matrix.counts if in_tissue.all() else matrix.counts[in_tissue],
         genes=matrix.genes,
+        gene_ids=matrix.gene_ids,
         barcodes=np.array(matrix.barcodes, dtype=object)[in_tissue].tolist(),
         pixel_xy=kept[["pixel_x", "pixel_y"]].to_numpy(dtype=np.float64) * scale,
         array_xy=kept[["array_col", "array_row"]].to_numpy(dtype=np.int64),

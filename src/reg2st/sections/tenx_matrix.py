@@ -28,12 +28,14 @@ class TenxMatrix(NamedTuple):
 
     Attributes:
         genes: G unique symbols; a repeated one is numbered as scanpy numbers it.
+        gene_ids: their Ensembl identifiers.
         repeated: number of genes so numbered.
         other_features: number of features left out, since they are no genes.
     """
 
     counts: "csr_matrix"
     genes: list[str]
+    gene_ids: list[str]
     barcodes: list[str]
     repeated: int
     other_features: int
@@ -66,6 +68,7 @@ def read_matrix(files: Mapping[str, Path]) -> TenxMatrix:
     return TenxMatrix(
         counts=counts if is_gene.all() else counts[:, np.flatnonzero(is_gene)],
         genes=genes,
+        gene_ids=features["id"][is_gene].tolist(),
         barcodes=barcodes,
         repeated=repeated,
         other_features=int((~is_gene).sum()),
@@ -105,10 +108,11 @@ def _read_h5(path: Path) -> tuple["csr_matrix", list[str], pd.DataFrame]:
         with h5py.File(path, "r") as file:
             if "matrix" in file:
                 group = file["matrix"]
-                names = {"name": group["features/name"], "type": group["features/feature_type"]}
+                stored = {"id": "id", "name": "name", "type": "feature_type"}
+                names = {key: group[f"features/{each}"] for key, each in stored.items()}
             else:  # Cell Ranger 2: one group a genome
                 (group,) = (each for each in file.values() if "gene_names" in each)
-                names = {"name": group["gene_names"]}
+                names = {"id": group["genes"], "name": group["gene_names"]}
             features = pd.DataFrame({key: each.asstr()[()] for key, each in names.items()})
             barcodes = group["barcodes"].asstr()[()].tolist()
             parts = (
@@ -145,7 +149,7 @@ def _read_mtx(files: Mapping[str, Path]) -> tuple["csr_matrix", list[str], pd.Da
         )
     kind = features.get(2, GENE_EXPRESSION)
     barcodes = _read_names(files["barcodes"])[0].tolist()
-    return counts, barcodes, pd.DataFrame({"name": features[1], "type": kind})
+    return counts, barcodes, pd.DataFrame({"id": features[0], "name": features[1], "type": kind})
 
 
 def _read_names(path: Path) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from reg2st.study.config_model import (
 )
 from reg2st.study.consistency import inconsistencies, is_below
 from reg2st.study.dataset_config import DatasetConfig
-from reg2st.study.folds import SPLITS, Split
+from reg2st.study.folds import Split
 from reg2st.study.method_config import (
     FULL,
     InputsConfig,
@@ -129,11 +129,11 @@ class StudyConfig(ConfigModel):
         min_length=1, description="The datasets by name, see below."
     )
     splits: Listed[Split] = Field(
-        SPLITS,
+        ("section_out", "patient_out"),
         description=(
             "`section_out` leaves one section out and trains on all others, including those of the "
             "same patient (the published protocol). `patient_out` leaves out all sections of one "
-            "patient."
+            "patient. `own` has the folds of each dataset's `folds_file`."
         ),
     )
     seeds: Listed[NonNegativeInt] = Field(

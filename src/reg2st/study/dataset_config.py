@@ -1,6 +1,6 @@
 """The configuration of a dataset: where its files are, and which sections and genes are used."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import quote
 
 from pydantic import Field, PositiveInt, ValidationInfo, field_validator
@@ -91,6 +91,30 @@ class RecipePanel(ConfigModel):
     )
 
 
+class VariablePanel(ConfigModel):
+    """The most variable genes of the training sections of each fold."""
+
+    variable: PositiveInt = Field(
+        description=(
+            "Number of most variable genes on the training sections of each fold (HEST-Bench: 50)."
+        )
+    )
+
+
+class HighestMeansPanel(ConfigModel):
+    """The most expressed genes of the training sections of each fold."""
+
+    highest_means: PositiveInt = Field(
+        description=(
+            "Number of genes with the highest means on the training sections of each fold "
+            "(TRIPLEX: 250)."
+        )
+    )
+
+
+Panel = FrozenPanel | RecipePanel | VariablePanel | HighestMeansPanel
+
+
 class DatasetConfig(ConfigModel):
     """A dataset: its files, sections, folds and genes."""
 
@@ -127,11 +151,29 @@ class DatasetConfig(ConfigModel):
         {},
         description=(
             "By split, the folds to run, named after the held-out section or patient; by default "
-            "all. A fold always trains on all other sections."
+            "all. A fold always trains on all other sections, or on those that `folds_file` says."
         ),
     )
-    panel: Annotated[FrozenPanel | RecipePanel, chosen_by_key(FrozenPanel, RecipePanel)] = Field(
-        description="Which genes are predicted: `file` or `recipe`."
+    folds_file: FilePath | None = Field(
+        None,
+        description=(
+            "Folds of one's own for the split `own`: a table with the columns `section`, `fold` "
+            "and `role` (`train`, `test`, `validation` or `unused`), separated by tabs. A section "
+            "that a fold does not list, or lists for validation, is unused in it."
+        ),
+    )
+    panel: Annotated[Panel, chosen_by_key(*get_args(Panel))] = Field(
+        description=(
+            "Which genes are predicted: one of `file`, `recipe`, `variable` and `highest_means`."
+        )
+    )
+    target: Literal["paper", "log_normalised", "log_counts"] = Field(
+        "paper",
+        description=(
+            "What is predicted of a gene with count c: `paper` is log10(1 + 10,000 c / the spot's "
+            "counts of the panel), `log_normalised` ln(1 + 10,000 c / the spot's counts of all "
+            "genes), `log_counts` ln(1 + c), as in HEST-Bench."
+        ),
     )
 
     @field_validator("root")

@@ -1,9 +1,10 @@
 """The datasets of a study: their sample sheets, limited to the sections in use."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -20,7 +21,8 @@ from reg2st.study.dataset_config import (
     SimulationSource,
     UrlSource,
 )
-from reg2st.study.folds import Split, assign_folds
+from reg2st.study.fold_files import read_folds
+from reg2st.study.folds import Fold, Split, assign_folds, chosen_folds
 from reg2st.study.sheets import FILE_COLUMNS, check_sheet, read_sheet, section_row
 
 MISSING_FILES_SHOWN = 5
@@ -28,11 +30,20 @@ MISSING_FILES_SHOWN = 5
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset of a study: its sheet (indexed by section) and its configuration."""
+    """A dataset of a study.
+
+    Attributes:
+        sheet: its sample sheet, indexed by section, limited to the sections in use.
+        config: its configuration.
+        own_folds: those of its ``folds_file``, limited in the same way.
+        impossible: by split of the study that it has no folds of, why.
+    """
 
     name: str
     sheet: pd.DataFrame
     config: DatasetConfig
+    own_folds: tuple[Fold, ...] = ()
+    impossible: Mapping[Split, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> Literal["local", "url", "archives", "simulation"]:
@@ -42,12 +53,24 @@ class Dataset:
         kinds = {UrlSource: "url", ArchivesSource: "archives", SimulationSource: "simulation"}
         return kinds[type(self.config.source)]
 
-    def held_out(self, split: Split) -> dict[str, Any]:
-        """The configuration of a split's folds, as arguments of ``assign_folds``."""
-        return {
-            "exclude": self.config.exclude.get(split, ()),
-            "only": self.config.folds.get(split),
-        }
+    def folds(self, split: Split) -> list[Fold]:
+        """The folds of a split, as configured.
+
+        Raises:
+            UserError: the split has too few sections or patients, or lacks a fold that is named.
+        """
+        exclude, only = self.config.exclude.get(split, ()), self.config.folds.get(split)
+        if split != "own":
+            return assign_folds(self.sheet, split, exclude, only)
+        folds = [fold.without(exclude) for fold in self.own_folds]
+        for fold in folds:
+            for role in ("train", "test"):
+                if not getattr(fold, role):
+                    raise UserError(
+                        f"Fold '{fold.name}' of {self.config.folds_file} has no section left to "
+                        f"{role}; use more of its sections, or delete the fold."
+                    )
+        return chosen_folds(folds, split, only)
 
 
 def read_datasets(config: StudyConfig) -> dict[str, Dataset]:
@@ -67,9 +90,14 @@ def read_datasets(config: StudyConfig) -> dict[str, Dataset]:
             mistakes.append(Mistake((*place, "sheet"), str(error)))
             continue
         used = sheet if settings.sections is None else sheet[sheet.index.isin(settings.sections)]
-        datasets[name] = dataset = Dataset(name, used, settings)
+        dataset = Dataset(name, used, settings)
         found = [*_unknown_sections(dataset, sheet), *_missing_files(dataset)]
-        found = found or list(_impossible_folds(dataset, config.splits))
+        found += _wrong_folds_file(settings, config.splits)
+        if not found:
+            try:
+                datasets[name] = _with_folds(dataset, sheet, config.splits)
+            except UserError as error:
+                found = [Mistake((), str(error))]
         mistakes += [Mistake((*place, *inner), sentence) for inner, sentence in found]
     if mistakes:
         raise refusal("Config", mistakes)
@@ -152,9 +180,33 @@ def _missing_of_section(root: Path, sheet: pd.DataFrame, section: str) -> Iterat
             )
 
 
-def _impossible_folds(dataset: Dataset, splits: Iterable[Split]) -> Iterator[Mistake]:
+def _wrong_folds_file(config: DatasetConfig, splits: Collection[Split]) -> Iterator[Mistake]:
+    if "own" in splits and config.folds_file is None:
+        yield Mistake(("folds_file",), "is missing, which the split 'own' needs; name the file.")
+    if "own" not in splits and config.folds_file is not None:
+        yield Mistake(("folds_file",), "is not used; add 'own' to `splits`, or delete this key.")
+
+
+def _with_folds(dataset: Dataset, sheet: pd.DataFrame, splits: Sequence[Split]) -> Dataset:
+    """The dataset with the folds of its file, and without a split that one patient cannot have.
+
+    Raises:
+        UserError: there are no folds of a split, and it is not that.
+    """
+    if dataset.config.folds_file is not None:
+        unused = sheet.index.difference(dataset.sheet.index)
+        folds = read_folds(dataset.config.folds_file, sheet.index)
+        own = tuple(fold.without(unused) for fold in folds)
+        dataset = dataclasses.replace(dataset, own_folds=own)
+    impossible: dict[Split, str] = {}
     for split in splits:
-        try:
-            assign_folds(dataset.sheet, split, **dataset.held_out(split))
-        except UserError as error:
-            yield Mistake((), str(error))
+        exclude = dataset.config.exclude.get(split, ())
+        patients = dataset.sheet.loc[~dataset.sheet.index.isin(exclude), "patient"]
+        if split == "patient_out" and len(set(patients)) == 1 and len(splits) > 1:
+            impossible[split] = (
+                f"Dataset {dataset.name} has one patient, so there is no 'patient_out' for it; its "
+                "other splits run."
+            )
+        else:
+            dataset.folds(split)
+    return dataclasses.replace(dataset, impossible=impossible)

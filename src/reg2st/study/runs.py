@@ -8,7 +8,7 @@ from reg2st.models.registry import method as model_class
 from reg2st.study.config import StudyConfig
 from reg2st.study.datasets import Dataset
 from reg2st.study.experiments import Experiment
-from reg2st.study.folds import Fold, assign_folds
+from reg2st.study.folds import Fold
 from reg2st.study.method_config import FULL, InputsConfig
 from reg2st.study.specification import FeatureSource, RunKey
 
@@ -57,6 +57,8 @@ def expand_runs(
 
     A variant that an experiment names is trained only on the splits of that experiment.
 
+    A split that a dataset cannot have is left out.
+
     Raises:
         UserError: a split without folds.
     """
@@ -66,7 +68,8 @@ def expand_runs(
         Run(dataset=name, split=split, fold=fold, seed=seed, **plan)
         for name, dataset in datasets.items()
         for split in config.splits
-        for fold in assign_folds(dataset.sheet, split, **dataset.held_out(split))
+        if split not in dataset.impossible
+        for fold in dataset.folds(split)
         for plan in plans
         if split in _splits(plan["method"], plan["variant"], config.splits, experiments)
         for seed in (config.seeds if is_network(plan["method"]) else config.seeds[:1])

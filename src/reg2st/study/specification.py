@@ -72,6 +72,7 @@ class RunSpec(_Frozen):
         features: sources of the columns of a spot's features.
         standardise: whether features are standardised within each section.
         precision: of a network's training.
+        target: what is predicted, a key of ``reg2st.sections.targets.TARGETS``.
         panel: the gene panel.
         sections: the sections that the job reads.
         model: the trained model to predict with; None when training.
@@ -82,6 +83,7 @@ class RunSpec(_Frozen):
     features: tuple[FeatureSource, ...]
     standardise: Literal["none", "section"]
     precision: Literal["auto", "float32", "bfloat16"]
+    target: str
     panel: Path
     sections: tuple[SectionFiles, ...]
     model: Path | None = None

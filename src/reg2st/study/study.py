@@ -13,7 +13,7 @@ from reg2st.study.config import StudyConfig, read_config
 from reg2st.study.dataset_config import FrozenPanel
 from reg2st.study.datasets import Dataset, read_datasets
 from reg2st.study.experiments import Experiment, read_experiments
-from reg2st.study.folds import Fold
+from reg2st.study.folds import Fold, Split
 from reg2st.study.layout import Layout
 from reg2st.study.runs import Run, expand_runs
 from reg2st.study.sheets import section_row
@@ -107,6 +107,16 @@ class Study:
 
     # Sections
 
+    def splits_of(self, dataset: str) -> list[Split]:
+        """The splits of the study that a dataset can have, in the order of the configuration."""
+        impossible = self.datasets[dataset].impossible
+        return [split for split in self.config.splits if split not in impossible]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what the study leaves out of what its configuration asks."""
+        return [why for each in self.datasets.values() for why in each.impossible.values()]
+
     def sections_of(self, dataset: str) -> list[str]:
         """Sections of a dataset that the runs use, in the order of the sheet."""
         used = {
@@ -128,8 +138,8 @@ class Study:
         return [section for section in self.datasets[dataset].sheet.index if section in tested]
 
     def mapped(self, dataset: str) -> list[str]:
-        """Sections to draw maps of: those that the study's first split tests."""
-        return self.tested(dataset, self.config.splits[:1])
+        """Sections to draw maps of: those that the dataset's first split tests."""
+        return self.tested(dataset, self.splits_of(dataset)[:1])
 
     def labelled(self, dataset: str, sections: Iterable[str]) -> list[str]:
         """The sections that have labels, of those given."""
@@ -217,6 +227,7 @@ class Study:
             features=run.features,
             standardise=run.standardise,
             precision=self.config.training.precision,
+            target=self.datasets[run.dataset].config.target,
             panel=self.panel(run.dataset, run.split, run.fold.name),
             sections=[self.section_files(run, section) for section in sections],
             model=model,

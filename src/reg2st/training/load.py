@@ -12,7 +12,7 @@ from reg2st.models.interface import FeatureBlock, SectionTensors
 from reg2st.sections.panels import read_panel
 from reg2st.sections.positions import numbered_xy, pitch_xy
 from reg2st.sections.section_file import load_section_arrays
-from reg2st.sections.targets import log_expression
+from reg2st.sections.targets import TARGETS
 from reg2st.study.specification import FeatureSource, RunSpec, SectionFiles
 
 
@@ -44,13 +44,16 @@ def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) ->
         parts["edge_index"] = torch.from_numpy(read_graph(files.graph, len(spots)))
     if genes is not None:
         parts["counts"] = torch.from_numpy(arrays.counts)
-        parts["expression"] = torch.from_numpy(log_expression(arrays.counts))
+        parts["totals"] = torch.from_numpy(arrays.totals.astype(np.float32))
+        expression = TARGETS[run.target].expression(arrays.counts, arrays.totals)
+        parts["expression"] = torch.from_numpy(expression)
     return SectionTensors(
         name=arrays.name,
         patient=arrays.patient,
         array_xy=torch.from_numpy(numbered_xy(arrays)),
         pitch_xy=torch.from_numpy(pitch_xy(arrays)),
         blocks=blocks,
+        target=run.target,
         **parts,
     )
 

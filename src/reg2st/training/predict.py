@@ -41,7 +41,7 @@ class FoldPrediction:
 def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
     """Write the cross-validated predictions of a method as one AnnData file, on the CPU.
 
-    ``X`` is float32 ``[spots, genes]`` in the units of the target, log10(1 + 1e4 c / sum c); a
+    ``X`` is float32 ``[spots, genes]`` in the units of the target, which uns["target"] names; a
     gene outside a fold's panel is NaN there. obs holds fold, section, patient, barcode and, on an
     array, array coordinates of each spot, obsm["spatial"] its pixel coordinates (x, y) at level 0.
     If the method provides them, layers["spread"] is the predictive standard deviation of the
@@ -58,7 +58,7 @@ def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
         obs=pd.concat([fold.obs for fold in folds]),
         var=pd.DataFrame(index=genes),
         obsm={"spatial": np.concatenate([fold.pixel_xy for fold in folds])},
-        uns={"run": _shared_key(runs[0])},
+        uns={"run": _shared_key(runs[0]), "target": runs[0].target},
     )
     first = folds[0].predictions[0]
     if first.spread is not None:

@@ -4,11 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reg2st.evaluation.ceiling import linear_reference, split_half_ceiling
+from reg2st.evaluation import ceiling as limits
 from reg2st.evaluation.metrics import pearson
-from reg2st.sections.targets import log_expression
+from reg2st.sections.targets import TARGETS
+from sections import log_expression
 
+PAPER = TARGETS["paper"]
 SIX = ("B4", "C2", "C3", "C4", "C5", "C6")
+
+
+def split_half_ceiling(counts, target=PAPER, **settings):
+    """Of sections that have no gene beside the panel's."""
+    return limits.split_half_ceiling(counts, counts.sum(axis=1), target, **settings)
+
+
+def linear_reference(counts, others, target=PAPER):
+    others = [(other, other.sum(axis=1)) for other in others]
+    return limits.linear_reference(counts, counts.sum(axis=1), others, target)
 
 
 def simulated(seed, n_spots=800, n_genes=60, depth=20.0):
@@ -28,6 +40,37 @@ def test_the_ceiling_is_what_the_noiseless_means_reach(depth):
     ceiling = split_half_ceiling(counts)
     assert ceiling.mean() == pytest.approx(reached.mean(), abs=0.03)
     assert np.corrcoef(ceiling, reached)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("name", "spread"), [("log_normalised", 0), ("log_counts", 1)])
+def test_ceilings_of_other_targets_are_what_the_noiseless_means_reach(name, spread):
+    """A third of the genes is the panel; library sizes vary where the target does not scale."""
+    counts, means = simulated(0, depth=5.0)
+    depth = np.exp(np.linspace(-spread, spread, len(means)))[:, None]
+    counts = np.random.default_rng(1).poisson(means * depth)
+    totals, target = counts.sum(axis=1), TARGETS[name]
+    noiseless = target.expression((means * depth)[:, :20], (means * depth).sum(axis=1))
+    reached = pearson(target.expression(counts[:, :20], totals), noiseless)
+    ceiling = limits.split_half_ceiling(counts[:, :20], totals, target)
+    assert ceiling.mean() == pytest.approx(reached.mean(), abs=0.03)
+
+
+def test_the_ceiling_of_a_panel_does_not_change_with_the_genes_beside_it_in_the_papers_target():
+    counts, _ = simulated(0, n_spots=50)
+    alone = limits.split_half_ceiling(counts, counts.sum(axis=1), PAPER)
+    beside = limits.split_half_ceiling(counts, counts.sum(axis=1) + 500, PAPER)
+    np.testing.assert_array_equal(alone, beside)
+
+
+def test_the_linear_reference_of_unscaled_counts_knows_the_depth():
+    """Where only the depth varies, the library size tells everything that there is to tell."""
+    rng = np.random.default_rng(0)
+    sections = [rng.poisson(3 * rng.gamma(2.0, 1.0, (300, 1)), (300, 40)) for _ in range(3)]
+    target = TARGETS["log_counts"]
+    found = linear_reference(sections[0], sections[1:], target)
+    ceiling = split_half_ceiling(sections[0], target)
+    assert found.mean() == pytest.approx(ceiling.mean(), abs=0.05)
+    assert linear_reference(sections[0], sections[1:]).mean() < found.mean() - 0.2
 
 
 def test_pure_noise_has_almost_no_ceiling():
@@ -104,8 +147,8 @@ def six(shared):
 def test_limits_of_the_six_real_sections(six):
     ceilings = [np.nanmean(split_half_ceiling(counts)) for counts in six]
     assert 0.44 < min(ceilings) < max(ceilings) < 0.53
-    limits = [
+    found = [
         np.nanmean(linear_reference(counts, [other for other in six if other is not counts]))
         for counts in (six[0], six[-1])
     ]
-    assert limits == pytest.approx([0.355, 0.286], abs=0.01)
+    assert found == pytest.approx([0.355, 0.286], abs=0.01)

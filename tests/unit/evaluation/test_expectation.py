@@ -84,6 +84,7 @@ def a_run(method: str, panel):
         settings={},
         features=SOURCES,
         standardise="none",
+        target="paper",
         precision="float32",
         panel=panel,
     )  # fmt: skip

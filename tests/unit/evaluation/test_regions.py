@@ -8,8 +8,7 @@ import scipy.sparse
 
 from reg2st.evaluation.regions import region_agreement, section_agreements
 from reg2st.sections.section_file import write_section
-from reg2st.sections.targets import log_expression
-from sections import about
+from sections import about, log_expression
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_every_run_of_a_section_stands_beside_the_observed_expression(tmp_path, 
             predicted,
             obs.set_axis([f"spot{number}" for number in range(len(obs))]),
             pd.DataFrame(index=["OTHER", *genes[:30]]),
-            uns={"run": {**run, "seed": seed}},
+            uns={"run": {**run, "seed": seed}, "target": "paper"},
         )
         table.write_h5ad(tmp_path / f"{seed}.h5ad")
     files = [tmp_path / f"{seed}.h5ad" for seed in (0, 1)]

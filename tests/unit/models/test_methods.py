@@ -10,8 +10,8 @@ import torch
 from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.interface import Network, SectionTensors, Sizes, Tiles
 from reg2st.models.registry import METHODS
-from reg2st.sections.targets import log_expression
 from reg2st.training.loop import train_network
+from sections import log_expression
 
 GENES, FEATURES = 11, 24
 RADIUS = {
@@ -74,6 +74,7 @@ def a_section(name, array_xy, seed=0):
         patches=torch.from_numpy(patches.astype(np.uint8)),
         edge_index=torch.from_numpy(nearest_neighbours(array_xy, 4, radius=RADIUS[inputs.graph])),
         counts=torch.from_numpy(counts),
+        totals=torch.from_numpy(counts.sum(axis=1)),
         expression=torch.from_numpy(log_expression(counts)),
         tiles={
             grid.name: Tiles(

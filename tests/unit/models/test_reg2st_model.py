@@ -11,7 +11,7 @@ from reg2st.base.errors import UserError
 from reg2st.models.interface import Inputs, SectionTensors, Sizes
 from reg2st.models.reg2st import Reg2ST, Reg2STSettings, best_scored, nearest
 from reg2st.models.registry import parse_settings
-from reg2st.sections.targets import log_expression
+from sections import log_expression
 
 SMALL = {"hidden": 16, "inner": 16, "blocks": 2, "heads": 4, "graph_neighbours": 3}
 SIZES = Sizes(genes=5, features=12)

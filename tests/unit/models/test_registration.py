@@ -7,7 +7,7 @@ import pytest
 from reg2st.evaluation.metrics import pearson
 from reg2st.models.registration import predict_from_sisters, register
 from reg2st.sections.geometry import neighbour_distance
-from reg2st.sections.targets import log_expression
+from sections import log_expression
 
 SERIAL = ("C2", "C3", "C4", "C5", "C6")
 

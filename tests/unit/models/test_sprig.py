@@ -13,7 +13,7 @@ from reg2st.evaluation.metrics import pearson
 from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.interface import FeatureBlock, SectionTensors, Sizes
 from reg2st.models.registry import parse_settings
-from reg2st.models.sprig import SPRIG
+from reg2st.models.sprig import SPRIG, thinning
 from reg2st.models.sprig.calibration import HeldOut, calibrate
 from reg2st.models.sprig.choice import Trial
 from reg2st.models.sprig.neighbourhood import attention, most_similar, rings
@@ -24,9 +24,10 @@ from reg2st.models.sprig.section_features import (
     section_features,
 )
 from reg2st.models.sprig.sprig_settings import CHOICES, SprigSettings
-from reg2st.models.sprig.thinning import spot_weights, standardised, thinned_expression
+from reg2st.models.sprig.thinning import spot_weights, standardised
 from reg2st.models.sprig.training_spots import TrainingSpots
-from reg2st.sections.targets import log_expression
+from reg2st.sections.targets import TARGETS
+from sections import log_expression
 
 GENES, FEATURES = 30, 24
 SIZES = Sizes(genes=GENES, features=FEATURES)
@@ -54,6 +55,7 @@ def a_section(name: str, spots: int = 100, library: float = 3000) -> SectionTens
         embedding=torch.from_numpy(embedding.astype(np.float32)),
         edge_index=torch.from_numpy(nearest_neighbours(xy, 8, 1.5)),
         counts=torch.from_numpy(counts),
+        totals=torch.from_numpy(counts.sum(axis=1)),
         expression=torch.from_numpy(log_expression(counts)),
         blocks=BLOCKS,
     )
@@ -61,7 +63,7 @@ def a_section(name: str, spots: int = 100, library: float = 3000) -> SectionTens
 
 def permuted(section: SectionTensors, order: np.ndarray) -> SectionTensors:
     place = np.argsort(order)
-    parts = ("array_xy", "embedding", "counts", "expression")
+    parts = ("array_xy", "embedding", "counts", "totals", "expression")
     return dataclasses.replace(
         section,
         edge_index=torch.from_numpy(place)[section.edge_index],
@@ -220,6 +222,26 @@ def test_among_some_candidates_only_they_are_neighbours():
     assert edges.diagonal().sum() == 0
 
 
+def thinned_expression(counts, library, draws, order, target="paper", others=0):
+    return thinning.thinned_expression(
+        counts, counts.sum(axis=1) + others, TARGETS[target], library, draws, order
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_other_genes_are_thinned_as_much_as_the_panel(target):
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(40), 300)
+    deep, shallow = rng.poisson(8000 * shares), rng.poisson(800 * shares)
+    kept = 400 * np.median(deep[:, :20].sum(axis=1)) / 4000
+    others = deep[:, 20:].sum(axis=1)
+    order = np.arange(300)
+    panel = deep[:, :20].astype(np.float32)
+    thinned = thinned_expression(panel, kept, 20, order, target, others)
+    expected = TARGETS[target].expression(shallow[:, :20], shallow.sum(axis=1))
+    np.testing.assert_allclose(thinned.mean(axis=0), expected.mean(axis=0), rtol=0.1)
+
+
 def test_thinned_targets_are_those_of_a_shallower_section():
     rng = np.random.default_rng(0)
     shares = rng.dirichlet(np.ones(20), 300)
@@ -235,9 +257,18 @@ def test_thinned_targets_are_those_of_a_shallower_section():
 
 
 def test_spots_of_small_libraries_weigh_less():
-    counts = np.array([[0, 0], [50, 50], [100, 100], [400, 400]], np.float32)
-    np.testing.assert_allclose(spot_weights(counts, 0.1), [0.1, 100 / 150 + 0.1, 1.1, 1.1])
-    np.testing.assert_allclose(spot_weights(np.zeros((2, 3), np.float32), 0.1), 0.1)
+    def weights(counts, totals, target="paper"):
+        parts = {"counts": torch.tensor(counts), "totals": torch.tensor(totals)}
+        xy = torch.zeros(len(counts), 2)
+        return spot_weights(SectionTensors("A1", "A", xy, **parts, target=target), 0.1)
+
+    counts = [[0, 0], [50, 50], [100, 100], [400, 400]]
+    expected = [0.1, 100 / 150 + 0.1, 1.1, 1.1]
+    np.testing.assert_allclose(weights(counts, [9, 900, 900, 900]), expected)
+    np.testing.assert_allclose(weights([[0, 0, 0]] * 2, [0, 0]), 0.1)
+    of_all = weights(counts, [0, 100, 200, 800], "log_normalised")
+    np.testing.assert_allclose(of_all, expected)
+    np.testing.assert_allclose(weights(counts, [0, 100, 200, 800], "log_counts"), 1.1)
 
 
 def test_a_constant_gene_is_a_target_of_0():

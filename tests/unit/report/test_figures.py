@@ -37,8 +37,7 @@ from reg2st.report.style import (
     save,
 )
 from reg2st.sections.section_file import load_section_arrays, write_section
-from reg2st.sections.targets import log_expression
-from sections import about
+from sections import about, log_expression
 
 METHODS = (
     *("brightness", "ridge", "sister_section", "histogene", "hist2st", "thitogene", "hggep"),
@@ -80,6 +79,7 @@ def scores_of(
     number = scores["gene"]
     return scores.assign(
         dataset="her2st",
+        target="paper",
         preset="quick",
         seed=0,
         fold=scores["section"],
@@ -408,7 +408,8 @@ def prediction_file(folder, section, name, noise):
     obs.index = obs["section"] + "_" + obs["barcode"]
     values = np.vstack([np.zeros(len(GENES)), predicted[order]]).astype(np.float32)
     path = folder / f"{name}.h5ad"
-    anndata.AnnData(X=values, obs=obs, var=pd.DataFrame(index=GENES)).write_h5ad(path)
+    target = {"target": "paper"}
+    anndata.AnnData(X=values, obs=obs, var=pd.DataFrame(index=GENES), uns=target).write_h5ad(path)
     return path, predicted
 
 
@@ -522,6 +523,7 @@ def test_region_maps_match_clusters_to_regions(tmp_path):
         (region[:, None] * np.arange(1, 5)).astype(np.float32),
         obs.set_axis(arrays.barcodes),
         pd.DataFrame(index=GENES),
+        uns={"target": "paper"},
     )
     table.write_h5ad(tmp_path / "ridge.h5ad")
     figure = region_maps(

@@ -57,6 +57,7 @@ def scores_of(
     pcc[(scores["gene"] == 0) & (scores["section"] == "B1")] = np.nan
     return scores.assign(
         dataset=dataset,
+        target="paper",
         preset=preset,
         fold=scores["section"],
         patient=scores["section"].map(SECTIONS),

@@ -106,6 +106,7 @@ def test_counts_are_the_same_however_they_are_written(read, kind):
             gzip.compress(COUNTS[:20].encode()) + gzip.compress(COUNTS[20:].encode()),
         ),
     ],
+    ids=["BOM", "BOM, no corner", "UTF-16", "UTF-16 gz", "gzip", "no gzip", "two parts"],
 )
 def test_encoding_and_compression_are_told_by_the_content(read, name, content):
     counts = read(content, name)

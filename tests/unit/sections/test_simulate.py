@@ -17,9 +17,8 @@ from reg2st.sections.readers.st import read_labels
 from reg2st.sections.simulate import parse_simulation, simulated_sheet
 from reg2st.sections.simulate.simulated_section import SectionPaths, simulate_section
 from reg2st.sections.simulate.simulated_tissue import REGIONS
-from reg2st.sections.targets import log_expression
 from reg2st.study.sheets import check_sheet
-from sections import read_st
+from sections import log_expression, read_st
 
 SMALL = {"pitch_px": 64, "spots": 60}
 NOISELESS = {"median_library": 1e7, "dispersion": 1e6, "zero_inflation": 0.0}

@@ -1,15 +1,56 @@
 """Targets from counts, by hand and at the edges; tests/golden holds them to the golden vectors."""
 
+import anndata
 import numpy as np
+import pytest
+import scanpy
 import torch
 
-from reg2st.sections.targets import log_expression, size_factors
+from reg2st.sections.targets import TARGETS, size_factors
+from reg2st.study.dataset_config import DatasetConfig
+from sections import log_expression
 
 
 def test_log_expression_by_hand():
     counts = np.array([[1, 3, 0], [0, 0, 5]])
     expected = np.log10([[2501, 7501, 1], [1, 1, 10001]])
     np.testing.assert_allclose(log_expression(counts), expected, rtol=1e-6)
+
+
+def test_targets_by_hand():
+    counts, totals = np.array([[1, 3], [0, 2]]), np.array([10, 4])
+    expected = {
+        "paper": np.log10([[2501, 7501], [1, 10001]]),
+        "log_normalised": np.log([[1001, 3001], [1, 5001]]),
+        "log_counts": np.log([[2, 4], [1, 3]]),
+    }
+    assert set(expected) == set(TARGETS)
+    for name, values in expected.items():
+        found = TARGETS[name].expression(counts, totals)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, values, rtol=1e-6)
+
+
+def test_every_target_can_be_configured():
+    (choice,) = [DatasetConfig.model_fields["target"].annotation]
+    assert set(choice.__args__) == set(TARGETS)
+
+
+def test_log_normalised_is_scanpys_normalisation_of_all_genes():
+    counts = np.random.default_rng(0).poisson(2.0, (20, 30))
+    adata = anndata.AnnData(counts.astype(np.float32))
+    scanpy.pp.normalize_total(adata, target_sum=1e4)
+    scanpy.pp.log1p(adata)
+    panel = [3, 17, 5]
+    found = TARGETS["log_normalised"].expression(counts[:, panel], counts.sum(axis=1))
+    np.testing.assert_allclose(found, adata.X[:, panel], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_spot_without_any_counts_is_zero_in_every_target(name):
+    expression = TARGETS[name].expression(np.array([[0, 0], [2, 2]]), np.array([0, 9]))
+    assert expression[0].tolist() == [0, 0]
+    assert (expression[1] > 0).all()
 
 
 def test_spot_without_counts_is_zero():

@@ -6,6 +6,7 @@ from outs import Outs
 from reg2st.base.errors import UserError
 from reg2st.study.config import read_config
 from reg2st.study.datasets import read_datasets
+from reg2st.study.folds import Fold
 from reg2st.study.study import Study
 
 SECTIONS = {"A1": "A", "A2": "A", "B1": "B", "001": "C"}
@@ -66,8 +67,11 @@ def test_datasets_are_read_with_their_sheets(study, changes, kind, sections):
 def test_folds_are_those_of_the_configuration(study):
     changes = {"exclude": {"section_out": ["A1"]}, "folds": {"patient_out": ["B", "C"]}}
     dataset = read_datasets(study(mine=changes))["mine"]
-    assert dataset.held_out("section_out") == {"exclude": ("A1",), "only": None}
-    assert dataset.held_out("patient_out") == {"exclude": (), "only": ("B", "C")}
+    by_section, by_patient = dataset.folds("section_out"), dataset.folds("patient_out")
+    assert [fold.name for fold in by_section] == ["001", "A2", "B1"]
+    assert by_section[0].train == ("A2", "B1")
+    assert [fold.name for fold in by_patient] == ["B", "C"]
+    assert by_patient[0].train == ("001", "A1", "A2")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,8 @@ def test_folds_are_those_of_the_configuration(study):
         ({"sections": ["A1", 1]}, "sections: the sample sheet has no section '1' (did you mean '0"),
         ({"exclude": {"section_out": ["Z9"]}}, "exclude.section_out: the sample sheet has no sec"),
         ({"folds": {"patient_out": ["A1"]}}, "mine: Split 'patient_out' has no fold 'A1'"),
-        ({"sections": ["A1", "A2"]}, "mine: Split 'patient_out' needs at least two patients"),
+        ({"sections": ["A1"]}, "mine: Split 'section_out' needs at least two sections"),
+        ({"folds_file": "nowhere.tsv"}, "folds_file: is not used; add 'own' to `splits`"),
         ({"root": "nowhere"}, "root: the folder nowhere does not exist"),
         ({"panel": {"file": "nowhere.txt"}}, "panel.file: nowhere.txt does not exist"),
         ({"sheet": "nowhere.tsv"}, "sheet: Sample sheet nowhere.tsv does not exist"),
@@ -176,5 +181,60 @@ def test_folders_are_not_downloaded(mixed):
 
 
 def test_one_patient_has_no_patient_out_but_section_out(study):
-    config = study(mine={"sections": ["A1", "A2"]}).model_copy(update={"splits": ("section_out",)})
-    assert list(read_datasets(config)["mine"].sheet.index) == ["A1", "A2"]
+    config = study(mine={"sections": ["A1", "A2"]}, other={})
+    made = Study.read(config.model_dump(mode="json", exclude_defaults=True))
+    assert made.warnings == [
+        "Dataset mine has one patient, so there is no 'patient_out' for it; its other splits run."
+    ]
+    assert made.splits_of("mine") == ["section_out"]
+    assert made.splits_of("other") == ["section_out", "patient_out"]
+    splits = {(run.dataset, run.split) for run in made.runs}
+    assert splits == {("mine", "section_out"), ("other", "section_out"), ("other", "patient_out")}
+
+
+def test_one_patient_is_a_mistake_where_nothing_else_is_asked(study):
+    config = study(mine={"sections": ["A1", "A2"]}).model_copy(update={"splits": ("patient_out",)})
+    with pytest.raises(UserError, match="'patient_out' needs at least two patients, got 1"):
+        read_datasets(config)
+
+
+OWN = "section\tfold\trole\nA1\t0\ttrain\nB1\t0\ttest\nA2\t1\ttrain\n001\t1\ttest\nA1\t1\ttrain\n"
+
+
+def own_folds(study, folder, text=OWN, **changes):
+    (folder / "folds.tsv").write_text(text)
+    config = study(mine={"folds_file": f"{folder}/folds.tsv", **changes})
+    return read_datasets(config.model_copy(update={"splits": ("own",)}))["mine"].folds("own")
+
+
+def test_own_folds_are_those_of_the_file(study, folder):
+    assert own_folds(study, folder) == [
+        Fold("0", ("A1",), ("B1",)),
+        Fold("1", ("A1", "A2"), ("001",)),
+    ]
+    assert own_folds(study, folder, folds={"own": ["1"]}) == [Fold("1", ("A1", "A2"), ("001",))]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"exclude": {"own": ["A2"]}}, {"sections": ["A1", "B1", "001"]}]
+)
+def test_sections_that_are_not_used_drop_out_of_own_folds(study, folder, changes):
+    assert own_folds(study, folder, **changes)[1] == Fold("1", ("A1",), ("001",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"exclude": {"own": ["A1"]}}, "Fold '0' of .*folds.tsv has no section left to train"),
+        ({"folds": {"own": ["2"]}}, "Split 'own' has no fold '2'"),
+        ({"folds_file": None}, "folds_file: is missing, which the split 'own' needs"),
+        (
+            {"text": OWN.replace("B1", "B2")},
+            "folds.tsv, line 3: the sample sheet has no section 'B2'",
+        ),
+    ],
+)
+def test_wrong_own_folds_are_one_sentence(study, folder, changes, sentence):
+    with pytest.raises(UserError, match=f"^Config, datasets.mine.*{sentence}") as error:
+        own_folds(study, folder, **changes)
+    assert "\n" not in str(error.value)

@@ -61,6 +61,17 @@ def test_the_table_names_every_role():
     assert len(table) == 6
     first = table[table["fold"] == "A1"].set_index("section")["role"]
     assert first.to_dict() == {"A1": "test", "A2": "unused", "B1": "train"}
+    assert set(table["patient_in_both"]) == {"no"}
+
+
+def test_the_table_says_which_patients_stand_on_both_sides():
+    sheet = pd.DataFrame(
+        {"section": ["A1", "A2", "B1"], "patient": ["A", "A", "B"]}, index=["A1", "A2", "B1"]
+    )
+    folds = assign_folds(sheet, "section_out")
+    assert [fold.patients_in_both(sheet["patient"]) for fold in folds] == [["A"], ["A"], []]
+    first = fold_table(sheet, folds[:1]).set_index("section")["patient_in_both"]
+    assert first.to_dict() == {"A1": "yes", "A2": "yes", "B1": "no"}
 
 
 def test_one_patient_cannot_be_split():

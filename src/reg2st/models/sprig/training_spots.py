@@ -78,7 +78,7 @@ class TrainingSpots:
         for section, of_section, group in zip(sections, features, groups(sections), strict=True):
             components = of_section.project(axes)
             targets = section_targets(section, settings)
-            weights = spot_weights(section.counts.cpu().numpy(), settings.weight_floor)
+            weights = spot_weights(section, settings.weight_floor)
             expression = section.expression.cpu().numpy()
             blocks = _blocks(section) if group is None else [np.arange(section.n_spots)]
             for index, spots in enumerate(blocks):

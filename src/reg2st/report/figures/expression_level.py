@@ -22,6 +22,7 @@ from reg2st.report.style import (
     place_title,
     styled,
 )
+from reg2st.sections.targets import TARGETS
 
 BINS = 10
 MARKERS = "os^Dv<>pPX*h"
@@ -59,11 +60,12 @@ def expression_level(
     keys = method_keys(genes)
     colours = method_colours(keys)
     marker = {key: MARKERS[rank % len(MARKERS)] for rank, key in enumerate(keys)}
+    unit = TARGETS[mine["target"].iloc[0]].unit
     figure = new_figure(PAGE_IN, 2.7)
     panels = figure.subplots(1, 2, sharey=True)
     a_bin = f"{counted(max(1, round(mine['gene'].nunique() / BINS)), 'gene')} a bin"
     labels = {
-        "mean_expression": f"Mean of log10(1 + 10⁴ c / Σc), {a_bin}",
+        "mean_expression": f"Mean of {unit}, {a_bin}",
         "expressing": f"Spots that express the gene, %, {a_bin}",
     }
     by_method = dict(iter(genes.groupby(["method", "variant", "preset"])))

@@ -34,7 +34,6 @@ from reg2st.report.style import (
 )
 from reg2st.report.writers import number
 from reg2st.sections.section_file import load_section_arrays
-from reg2st.sections.targets import log_expression
 
 LIMIT_SD = 2.0
 
@@ -54,8 +53,8 @@ def gene_maps(
 
     Every map is standardised over the spots of the section (mean 0, SD 1) and all share one
     colour scale: PCC compares patterns, and predictions vary far less than observations, which
-    one scale in raw units would show as blank maps. Each title gives the SD before that, in
-    log10(1 + 1e4 c / sum c), and the PCC of a prediction. Spots are discs at their place on the
+    one scale in raw units would show as blank maps. Each title gives the SD before that, in units
+    of the target, and the PCC of a prediction. Spots are discs at their place on the
     slide. A method whose predictions of all these genes are constant or undefined is not drawn.
 
     Args:
@@ -72,7 +71,7 @@ def gene_maps(
         UserError: a file lacks the section or a spot of it.
     """
     slide = load_section_arrays(section_file)
-    panel, predicted = read_predictions(predictions, section, slide.barcodes)
+    panel, predicted, target = read_predictions(predictions, section, slide.barcodes)
     title = section_title(slide, split)
     if not panel:
         raise NothingToShow(f"{title}: no method has a prediction.")
@@ -84,7 +83,7 @@ def gene_maps(
         )
     observed = load_section_arrays(section_file, panel)
     columns = [panel.index(gene) for gene in genes]
-    truth = log_expression(observed.counts)[:, columns]
+    truth = target.expression(observed.counts, observed.totals)[:, columns]
     maps = {"Observed": truth}
     for name, values in predicted.items():
         chosen = values[:, columns]
@@ -119,7 +118,7 @@ def gene_maps(
         ScalarMappable(scale, EXPRESSION_COLOURS),
         ax=panels,
         location="bottom",
-        label="Expression, SD from the section's mean",
+        label=f"{target.unit}, SD from the section's mean",
         extend="both",
         shrink=0.4,
         aspect=30,

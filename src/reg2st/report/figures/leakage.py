@@ -39,7 +39,7 @@ def leakage(
     that both splits test, so their difference is not one of sections.
 
     Args:
-        scores: tidy scores of one dataset with both splits.
+        scores: tidy scores of one dataset with both splits; others are left out.
         variants: variants to draw.
         metric: which score.
 
@@ -47,7 +47,7 @@ def leakage(
         NothingToShow: the splits test no section in common, or no method has a score.
     """
     dataset = scores["dataset"].iloc[0]
-    mine = scores[scores["variant"].isin(variants)]
+    mine = scores[scores["variant"].isin(variants) & scores["split"].isin(LOOK)]
     mine = mine[mine.groupby("section")["split"].transform("nunique") == len(LOOK)]
     if mine.empty:
         raise NothingToShow(f"{dataset}: the two splits test no section in common.")

@@ -38,7 +38,6 @@ from reg2st.report.style import (
 )
 from reg2st.sections.annotations import load_labels
 from reg2st.sections.section_file import load_section_arrays
-from reg2st.sections.targets import log_expression
 
 COLUMNS = 5
 NO_REGION = "#dddddd"
@@ -73,7 +72,7 @@ def region_maps(
     """
     arrays = load_section_arrays(section_file)
     title = section_title(arrays, split)
-    panel, predicted = read_predictions(predictions, section, arrays.barcodes)
+    panel, predicted, target = read_predictions(predictions, section, arrays.barcodes)
     of_spots = load_labels(labels, arrays.barcodes)
     labelled = is_labelled(of_spots)
     if not labelled.any():
@@ -82,7 +81,8 @@ def region_maps(
     names = sorted(set(regions))
     maps = {"Regions": regions}
     if panel:
-        observed = log_expression(load_section_arrays(section_file, panel).counts)
+        measured = load_section_arrays(section_file, panel)
+        observed = target.expression(measured.counts, measured.totals)
         predicted = {"Observed": observed, **predicted}
     for name, values in predicted.items():
         clusters = clusters_of(values[labelled], len(names))

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.transforms import ScaledTranslation
 
-from reg2st.evaluation.predictions import section_predictions
+from reg2st.evaluation.predictions import section_predictions, target_of
 from reg2st.report.labels import MethodKey, counted, in_fixed_order, method_label, split_label
 from reg2st.report.style import FONT_PT
 from reg2st.sections.section_file import SectionArrays, load_thumbnail
+from reg2st.sections.targets import Target
 
 BARS_UM = (5000, 2000, 1000, 500, 200, 100, 50)
 MANY_SPOTS = 2000
@@ -50,7 +51,7 @@ class Frame:
 
 def read_predictions(
     predictions: Mapping[MethodKey, str | os.PathLike], section: str, spots: np.ndarray
-) -> tuple[list[str], dict[str, np.ndarray]]:
+) -> tuple[list[str], dict[str, np.ndarray], Target]:
     """The genes that the methods predict, and each method's ``[n, G]`` in the order of the spots.
 
     Args:
@@ -59,8 +60,8 @@ def read_predictions(
         spots: barcodes of its spots, str ``[n]``.
 
     Returns:
-        The genes, and predictions by label of the method, in the fixed order. Methods that predict
-        nothing of the section are left out.
+        The genes; predictions by label of the method, in the fixed order, without methods that
+        predict nothing of the section; and the target, which all methods of a dataset share.
 
     Raises:
         UserError: a file lacks the section or a spot of it.
@@ -73,7 +74,8 @@ def read_predictions(
             tables[method_label(*key)] = pd.DataFrame(mine.of_spots(spots), columns=mine.genes)
     first = next(iter(tables.values()), ())
     panel = [gene for gene in first if all(gene in table for table in tables.values())]
-    return panel, {label: table[panel].to_numpy() for label, table in tables.items()}
+    arrays = {label: table[panel].to_numpy() for label, table in tables.items()}
+    return panel, arrays, target_of(next(iter(predictions.values())))
 
 
 def section_title(section: SectionArrays, split: str) -> str:

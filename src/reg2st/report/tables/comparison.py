@@ -13,6 +13,7 @@ from reg2st.report.labels import (
     in_fixed_order,
     method_label,
     split_label,
+    target_units,
 )
 from reg2st.report.provenance import run_folders
 from reg2st.report.shares import share_note, shares
@@ -65,7 +66,7 @@ def comparison(
         values,
         shown,
         leading=("Dataset", "Split"),
-        notes=_notes(values, limits, metric),
+        notes=_notes(values, limits, metric, target_units(scores)),
         brief=tuple(
             name for name in shown if name not in ("95 % over sections", MSE.label, COUNTS)
         ),
@@ -117,7 +118,9 @@ def _row_label(row: tuple) -> str:
     return method_label(row.method, row.variant, row.preset)
 
 
-def _notes(values: pd.DataFrame, limits: pd.DataFrame | None, metric: Metric) -> tuple[str, ...]:
+def _notes(
+    values: pd.DataFrame, limits: pd.DataFrame | None, metric: Metric, target: str
+) -> tuple[str, ...]:
     name = metric.label
     notes = [
         "PCC: Pearson correlation of a gene over the spots of a test section. "
@@ -128,7 +131,7 @@ def _notes(values: pd.DataFrame, limits: pd.DataFrame | None, metric: Metric) ->
         "independent.",
         f"Undefined: pairs of section and gene without a {name}, since one side is constant; they "
         "are left out, never filled in.",
-        f"{MSE.label}: mean squared error of log10(1 + 1e4 c / sum c), over genes, then sections.",
+        f"{MSE.label}: mean squared error of {target}, over genes, then sections.",
     ]
     presets = sorted(set(values["preset"].dropna()) - {"published"})
     for preset in presets:

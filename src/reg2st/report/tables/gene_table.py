@@ -11,6 +11,7 @@ from reg2st.report.labels import (
     method_label,
     method_labels,
     split_label,
+    target_units,
 )
 from reg2st.report.provenance import run_folders
 from reg2st.report.writers import MISSING, Table, number, percent, whole
@@ -79,7 +80,7 @@ def gene_table(
         f"Ranked by the {metric.label} of {method_label(reference)}, mean over sections where it "
         "is defined.",
         "Expressing: spots of all sections with a count above 0. Mean expression: of "
-        "log10(1 + 1e4 c / sum c).",
+        f"{target_units(scores)}.",
     )
     if not parts:
         parts = [pd.DataFrame(columns=[*LEADING, "Gene"])]

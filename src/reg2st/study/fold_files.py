@@ -1,0 +1,112 @@
+"""Folds of one's own, from a table of sections and their roles."""
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from reg2st.base.errors import UserError
+from reg2st.base.names import closest
+from reg2st.base.validation import refusal
+from reg2st.study.folds import Fold
+
+COLUMNS = ("section", "fold", "role")
+ROLES = ("train", "test", "validation", "unused")
+
+
+def read_folds(path: str | Path, sections: Collection[str]) -> list[Fold]:
+    """The folds of a file, sorted by name.
+
+    The file is a table separated by tabs with the columns section, fold and role; others are
+    ignored. A section that a fold does not list is unused in it; so is one for validation, since
+    no model of the workflow is chosen on one.
+
+    Args:
+        path: the file.
+        sections: names of the sections of the sample sheet.
+
+    Raises:
+        UserError: the file is missing or no such table, a section or role is unknown, a section
+            stands twice in a fold or is tested by two, or a fold lacks sections to train or test;
+            lists all mistakes.
+    """
+    table = _read_table(Path(path))
+    mistakes = list(_wrong_rows(table, sections))
+    if not mistakes:
+        mistakes = list(_wrong_folds(table))
+    if mistakes:
+        raise refusal(str(path), mistakes)
+    return [
+        Fold(
+            name,
+            train=tuple(sorted(rows.loc[rows["role"] == "train", "section"])),
+            test=tuple(sorted(rows.loc[rows["role"] == "test", "section"])),
+        )
+        for name, rows in table.groupby("fold", sort=True)
+    ]
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Names as text, indexed by the line in the file."""
+    if not path.is_file():
+        raise UserError(f"The folds {path} do not exist; check `folds_file` in the config.")
+    try:
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skip_blank_lines=False,
+            index_col=False,
+        ).fillna("")
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is no table separated by tabs ({reason}); correct it.") from None
+    absent = [name for name in COLUMNS if name not in table]
+    if absent:
+        raise UserError(
+            f"{path}, line 1: the header has no column '{absent[0]}'"
+            f"{closest(absent[0], table.columns)}."
+        )
+    table.index += 2
+    table = table[list(COLUMNS)].apply(lambda column: column.str.strip())
+    return table[table.ne("").any(axis=1)]
+
+
+def _wrong_rows(table: pd.DataFrame, sections: Collection[str]) -> Iterator[str]:
+    lines: dict[tuple[str, str], int] = {}
+    tested: dict[str, str] = {}
+    for row in table.itertuples():
+        if row.section not in sections:
+            known = closest(row.section, sections)
+            yield f"line {row.Index}: the sample sheet has no section '{row.section}'{known}."
+        if not re.fullmatch(r"\w[\w.-]*", row.fold):
+            yield (
+                f"line {row.Index}: fold '{row.fold}' must be a name of letters, digits, '_', '-' "
+                "and '.' that begins with a letter, a digit or '_'; correct it."
+            )
+        if row.role not in ROLES:
+            known = closest(row.role, ROLES)
+            yield f"line {row.Index}: '{row.role}' is no role{known}."
+        first = lines.setdefault((row.fold, row.section), row.Index)
+        if first != row.Index:
+            yield (
+                f"line {row.Index}: fold '{row.fold}' has section '{row.section}' in line {first} "
+                "too; delete one."
+            )
+        elif row.role == "test" and tested.setdefault(row.section, row.fold) != row.fold:
+            yield (
+                f"line {row.Index}: section '{row.section}' is tested by fold "
+                f"'{tested[row.section]}' too; a section is tested once."
+            )
+
+
+def _wrong_folds(table: pd.DataFrame) -> Iterator[str]:
+    if table.empty:
+        yield "it lists no section; add one row for each section of a fold."
+    for name, rows in table.groupby("fold"):
+        for role in ("train", "test"):
+            if not rows["role"].eq(role).any():
+                yield f"line {rows.index[0]}: fold '{name}' has no section to {role}; add one."
