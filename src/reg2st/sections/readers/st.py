@@ -109,21 +109,30 @@ def read_spots(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def read_labels(path: str | os.PathLike) -> pd.Series:
-    """Read a pathologist's labels: a TSV with x, y (rounded to array positions) and label.
+    """Read a pathologist's labels: a TSV with label, and either barcode or x and y.
 
-    Rows without a position or a label are left out and counted in the log.
+    x and y are rounded to array positions. Rows without a place or a label are left out and
+    counted in the log.
+
+    Returns:
+        Labels by barcode or by "XxY", as the name of the index says: ``barcode`` or ``spot``.
 
     Raises:
         UserError: the file is missing or empty, lacks a column, or labels a spot twice.
     """
     path = _existing(path, "label file")
-    table = _with_columns(_read_tsv(path), LABEL_COLUMNS, path)
-    complete = table.dropna(subset=list(LABEL_COLUMNS))
+    table = _read_tsv(path)
+    columns = ("barcode", "label") if "barcode" in table else LABEL_COLUMNS
+    complete = _with_columns(table, columns, path).dropna(subset=list(columns))
     if len(complete) < len(table):
-        log.warning("%s: %d rows without position or label", path, len(table) - len(complete))
+        log.info("%s: %d rows without position or label", path, len(table) - len(complete))
     labels = pd.Series(
         complete["label"].to_numpy(),
-        index=pd.Index(_key(np.rint(complete["x"]), np.rint(complete["y"])), name="spot"),
+        index=(
+            pd.Index(complete["barcode"].astype(str), name="barcode")
+            if "barcode" in complete
+            else pd.Index(_key(np.rint(complete["x"]), np.rint(complete["y"])), name="spot")
+        ),
         name="label",
         dtype=object,
     )
