@@ -11,6 +11,6 @@ with job(snakemake.log[0]) as log:
     try:
         drawn = figure.make(files, snakemake.params.settings, snakemake.wildcards.of)
     except NothingToShow as nothing:
-        log.warning("%s", nothing)
+        log.info("%s", nothing)
         drawn = page_that_says(str(nothing))
     save(drawn, *snakemake.output)

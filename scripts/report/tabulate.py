@@ -3,9 +3,14 @@
 from reg2st.base.jobs import job
 
 with job(snakemake.log[0]):
+    import dataclasses
+
     from reg2st.report.contents import TABLES
+    from reg2st.report.section_notes import section_notes
     from reg2st.report.writers import write_table
 
-    table = TABLES[snakemake.wildcards.table]
     files = dict(snakemake.input.items())
-    write_table(table.make(files, snakemake.params.settings), *snakemake.output)
+    about_sections = section_notes(files.pop("sections"))
+    table = TABLES[snakemake.wildcards.table].make(files, snakemake.params.settings)
+    noted = dataclasses.replace(table, notes=(*table.notes, *about_sections))
+    write_table(noted, *snakemake.output)

@@ -47,6 +47,7 @@ def test_each_platform_is_read_from_its_own_folder(mixed):
     np.testing.assert_allclose(small.obsm["spatial"], full.obsm["spatial"] * 0.25)
     log = study.folder / "logs" / "mixed" / "read_section" / "mine" / "S2.log"
     assert "Space Ranger's hires picture" in log.read_text()
+    assert "Warning: Section S2 is read from Space Ranger's hires picture" in done.stderr
     assert study.planned(*SECTIONS) == set()
 
     # A file inside a folder, and a word of the sheet, are reasons to read a section again.
@@ -56,6 +57,20 @@ def test_each_platform_is_read_from_its_own_folder(mixed):
     assert study.planned(SECTIONS[2]) == set()
     (raw / "sheet.tsv").write_text(SHEET.replace("visium\tS1\t\t\thires", "visium\tS1\t\t\tlowres"))
     assert study.planned(SECTIONS[1]) == {"read_section"}
+
+
+def test_every_table_says_what_is_doubtful_about_its_sections(mixed):
+    study, _ = mixed
+    study.config |= {"methods": {"train_mean": {}}, "splits": ["section_out"]}
+    study.config["datasets"]["mine"]["folds"] = {"section_out": ["S1", "S3"]}
+    done = study.run("results/mixed/tables/sections.md")
+    assert done.returncode == 0, done.stdout + done.stderr
+    notes = (study.results / "tables" / "sections.md").read_text()
+    assert "Section S2 is read from Space Ranger's hires picture" in notes
+    predictions = study.results / "runs/mine/section_out/train_mean/full/seed-0"
+    obs = anndata.read_h5ad(predictions / "predictions.h5ad").obs
+    assert obs.loc[obs["section"] == "S3", "array_col"].isna().all()
+    assert obs.loc[obs["section"] != "S3", "array_col"].notna().all()
 
 
 def test_a_bad_section_leaves_nothing_behind(mixed):

@@ -5,6 +5,11 @@ from reg2st.report.contents import files as report_files
 
 # For captions. It is not in params, so that a changed caption reruns nothing.
 config["about"] = about(STUDY)
+SECTIONS = [
+    LAYOUT.section(dataset, section)
+    for dataset in STUDY.datasets
+    for section in STUDY.sections_of(dataset)
+]
 REPORT = f"{LAYOUT.results}/report.html"
 
 
@@ -29,6 +34,7 @@ rule sensitivity:
 rule tabulate:
     input:
         unpack(lambda wildcards: TABLES[wildcards.table].files(STUDY)),
+        sections=SECTIONS,
     output:
         LAYOUT.table("tsv"),
         LAYOUT.table("txt"),

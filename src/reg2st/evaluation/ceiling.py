@@ -109,7 +109,8 @@ def linear_reference(
     for seen, hidden in ((first, second), (second, first)):
         ridge = RidgeCV(alphas=RIDGE_PENALTIES, fit_intercept=False)
         ridge.fit(train_rest[:, seen], train_rest[:, hidden])
-        predicted_rest[:, hidden] = ridge.predict(rest[:, seen])
+        # Of one gene scikit-learn's prediction has one axis.
+        predicted_rest[:, hidden] = ridge.predict(rest[:, seen]).reshape(len(rest), -1)
     predicted = np.zeros_like(observed)
     predicted[filled] = level + library @ slopes + scaler.inverse_transform(predicted_rest)
     return pearson(observed, predicted)

@@ -9,7 +9,7 @@ import pandas as pd
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
 from reg2st.sections.readers.st import read_labels
-from reg2st.sections.section_file import load_section_arrays
+from reg2st.sections.section_file import SectionArrays, load_section_arrays
 
 log = logging.getLogger(__name__)
 
@@ -20,15 +20,16 @@ LEAST_MATCH = 0.5
 def match_labels(section: str | Path, labels: str | Path, out: str | Path) -> None:
     """Write the label of each spot of a section as TSV: barcode, label (empty for none).
 
-    Labels are matched by array position. Spots without a label and labels without a spot are
-    counted in the log: the array holds positions that the section leaves out.
+    Labels are matched by array position, or by barcode if the file has that column. Spots without
+    a label and labels without a spot are counted in the log: the array holds positions that the
+    section leaves out.
 
     Raises:
         UserError: a file is bad, or most labels belong to no spot of the section.
     """
     arrays = load_section_arrays(section)
     by_spot = read_labels(labels)
-    spots = [f"{x}x{y}" for x, y in arrays.array_xy]
+    spots = _names_of_spots(arrays, by_spot, labels)
     matched = by_spot.index.isin(spots)
     if matched.mean() < LEAST_MATCH:
         raise UserError(
@@ -45,6 +46,20 @@ def match_labels(section: str | Path, labels: str | Path, out: str | Path) -> No
     )
     with written_whole(out) as temporary:
         table.to_csv(temporary, sep="\t", index=False)
+
+
+def _names_of_spots(
+    arrays: SectionArrays, by_spot: pd.Series, labels: str | Path
+) -> list[str] | np.ndarray:
+    """The spots of a section by what a label file calls them."""
+    if by_spot.index.name == "barcode":
+        return arrays.barcodes
+    if arrays.array_xy is None:
+        raise UserError(
+            f"{labels} labels array positions, but section {arrays.name} has none; give the file "
+            "a column barcode instead of x and y."
+        )
+    return [f"{x}x{y}" for x, y in arrays.array_xy]
 
 
 def load_labels(path: str | Path, spots: np.ndarray) -> np.ndarray:

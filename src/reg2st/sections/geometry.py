@@ -26,6 +26,11 @@ class Lattice(NamedTuple):
 SQUARE = Lattice(1.0, 1.0)
 HEXAGONAL = Lattice(0.5, math.sqrt(3) / 2)
 """Neighbours in a row are two columns apart."""
+CHECKERBOARD = Lattice(math.sqrt(1 / 2), math.sqrt(1 / 2))
+"""Spots take every second position of a square array: the nearest lie across a corner."""
+
+LEAST_CHECKERBOARD = 16
+"""Fewest spots that tell a checkerboard: fewer may miss every second position by chance."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ def measure_section(
     lattice = None
     if array_xy is not None:
         lattice = array.lattice or recognise_lattice(pixel_xy, array_xy)
+        if lattice == SQUARE and _is_checkerboard(array_xy):
+            lattice = CHECKERBOARD
     measured_px = measure_pitch_px(pixel_xy, array_xy, lattice)
 
     by_pitch = None
@@ -182,6 +189,11 @@ def neighbour_distance(xy: np.ndarray) -> float:
 
     distances, _ = KDTree(xy).query(xy, k=2)
     return float(np.median(distances[:, 1]))
+
+
+def _is_checkerboard(array_xy: np.ndarray) -> bool:
+    parity = array_xy.sum(axis=1) % 2
+    return len(parity) >= LEAST_CHECKERBOARD and bool((parity == parity[0]).all())
 
 
 def _pixels_of_a_position(pixel_xy: np.ndarray, array_xy: np.ndarray) -> np.ndarray | None:

@@ -66,12 +66,17 @@ def check_placement(
             f"{image} ({size_px[0]} x {size_px[1]} px){hint}; name the image that the spot "
             "positions belong to, at its full size."
         )
+    warnings = []
+    if not on_image.all():
+        warnings.append(
+            f"Section {raw.name}: {(~on_image).sum():,} of {len(on_image):,} spots lie outside "
+            f"{image} and are left out."
+        )
     tissue = tissue_mask(thumbnail)
     if tissue is None or not on_image.any():
-        return Placement(on_image, None, [])
+        return Placement(on_image, None, warnings)
     share = _share_on(tissue, raw.pixel_xy[on_image], size_px)
     swapped = _share_on(tissue, exchanged, size_px)
-    warnings = []
     if swapped - share > CLEARLY_MORE:
         warnings.append(
             f"Section {raw.name}: {swapped:.0%} of the spots would lie on tissue if x and y were "

@@ -210,7 +210,7 @@ def _gene_counts(
     if len(absent) == len(genes):
         raise UserError(f"{path} has none of the {len(genes)} genes of the panel.")
     if absent:
-        log.warning(
+        log.info(
             "%s: %d of %d panel genes are absent and count as zero: %s",
             path,
             len(absent),

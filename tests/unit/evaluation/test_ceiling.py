@@ -114,6 +114,12 @@ def test_the_linear_reference_learns_from_other_sections_only():
     )
 
 
+@pytest.mark.parametrize("genes", [2, 3])
+def test_the_linear_reference_of_a_small_panel(genes):
+    counts, other = (np.random.default_rng(seed).poisson(5.0, (30, genes)) for seed in (0, 1))
+    assert linear_reference(counts, [other]).shape == (genes,)
+
+
 def test_spots_without_counts_are_known_to_be_zero():
     counts, _ = simulated(0, n_spots=100)
     others = [simulated(1, n_spots=100)[0]]

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from reg2st.models.interface import SectionTensors
 from reg2st.models.layers import (
     ZINB,
     Attention,
@@ -17,6 +19,8 @@ from reg2st.models.layers import (
     SelfAttention,
     TransformerBlock,
     ZINBHead,
+    hold_positions,
+    make_room_for_positions,
     zinb_loss,
 )
 
@@ -28,6 +32,24 @@ def test_position_tables_add_column_and_row():
         [tables.x.weight[3] + tables.y.weight[60], tables.x.weight[60] + tables.y.weight[3]]
     )
     assert torch.equal(tables(array_xy), expected)
+
+
+def test_position_tables_double_until_they_hold_the_training_sections():
+    sections = [
+        SectionTensors(str(far), "A", torch.tensor([[0, 3], [far, 5]])) for far in (40, 63, 77, 127)
+    ]
+    for used, rows in ((1, 64), (2, 64), (3, 128), (4, 128)):
+        model = nn.ModuleDict({"positions": PositionTables(64, 5), "head": nn.Linear(5, 2)})
+        before = model["positions"].x.weight
+        hold_positions(model, sections[:used])
+        assert model["positions"].rows == model["positions"].y.num_embeddings == rows
+        assert (model["positions"].x.weight is before) == (rows == 64)
+    saved = model.state_dict()
+    again = nn.ModuleDict({"positions": PositionTables(64, 5), "head": nn.Linear(5, 2)})
+    make_room_for_positions(again, {name: tuple(each.shape) for name, each in saved.items()})
+    again.load_state_dict(saved)
+    tables = again["positions"]
+    assert torch.equal(tables(torch.tensor([[500, 3]])), tables(torch.tensor([[127, 3]])))
 
 
 def test_position_tables_start_standard_normal():

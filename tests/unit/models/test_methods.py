@@ -10,6 +10,7 @@ import torch
 from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.interface import Network, SectionTensors, Sizes, Tiles
 from reg2st.models.registry import METHODS
+from reg2st.sections.geometry import HEXAGONAL
 from reg2st.training.loop import train_network
 from sections import log_expression
 
@@ -86,8 +87,8 @@ def a_section(name, array_xy, seed=0):
     )
 
 
-def fitted(name, seed=0):
-    sections = [a_section(name, GRID, seed=1), a_section(name, GRID, seed=2)]
+def fitted(name, seed=0, sections=None):
+    sections = sections or [a_section(name, GRID, seed=1), a_section(name, GRID, seed=2)]
     torch.manual_seed(seed)
     settings = settings_of(name)
     model = class_of(name)(settings, Sizes(genes=GENES, features=FEATURES))
@@ -125,6 +126,17 @@ def test_another_order_of_the_spots_gives_the_same_predictions(trained):
     torch.testing.assert_close(model(reordered), prediction[order], rtol=1e-4, atol=1e-5)
     if name != "train_mean":
         assert not torch.allclose(prediction[order], prediction, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*METHODS, *NOT_REGISTERED])
+def test_sections_larger_than_the_position_tables(name):
+    """A Visium section: 128 columns, of which a row takes every second, and no square array."""
+    array_xy = np.array([[x, y] for y in range(4) for x in range(y % 2, 128, 16)])
+    pitch_xy = torch.from_numpy(array_xy * np.array(HEXAGONAL))
+    section = dataclasses.replace(a_section(name, array_xy), pitch_xy=pitch_xy)
+    model, _ = fitted(name, sections=[section, dataclasses.replace(section, name="S2")])
+    with torch.no_grad():
+        assert model(section.without_targets()).shape == (section.n_spots, GENES)
 
 
 @pytest.mark.parametrize(

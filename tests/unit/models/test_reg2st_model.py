@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from reg2st.base.errors import UserError
 from reg2st.models.interface import Inputs, SectionTensors, Sizes
-from reg2st.models.reg2st import Reg2ST, Reg2STSettings, best_scored, nearest
+from reg2st.models.reg2st import Reg2ST, Reg2STSettings, RelativeBias, best_scored, nearest
 from reg2st.models.registry import parse_settings
+from reg2st.sections.geometry import HEXAGONAL
 from sections import log_expression
 
 SMALL = {"hidden": 16, "inner": 16, "blocks": 2, "heads": 4, "graph_neighbours": 3}
@@ -211,6 +213,24 @@ def test_nearest_spots_include_the_spot_itself_and_break_ties_by_index():
     assert nearest(xy, 5)[inside].tolist() == [inside, 45, 54, 56, 65]
     assert nearest(xy, 3)[inside].tolist() == [inside, 45, 54]
     assert nearest(xy[:3], 99).shape == (3, 3)
+
+
+def test_a_hexagonal_array_has_six_nearest_and_relative_positions_in_pitches():
+    array_xy = np.array([(x, y) for y in range(9) for x in range(24) if (x + y) % 2 == 0])
+    xy = torch.from_numpy(array_xy * np.array(HEXAGONAL))
+    inside = np.flatnonzero((array_xy == (12, 4)).all(axis=1))[0]
+    found = array_xy[nearest(xy, 7)[inside].numpy()] - array_xy[inside]
+    assert found[0].tolist() == [0, 0]
+    assert {tuple(each) for each in found[1:].tolist()} == {
+        *((-2, 0), (2, 0), (-1, -1), (1, -1), (-1, 1), (1, 1))
+    }
+    bias = RelativeBias(reach=2, heads=1)
+    torch.nn.init.normal_(bias.bias.weight)
+    with torch.no_grad():
+        square = bias(torch.zeros(1, 2).double(), torch.tensor([[1.0, 0.0]]).double())
+        hexagonal = bias(xy[[inside]], xy[[inside + 1]])
+    assert array_xy[inside + 1].tolist() == [14, 4]
+    assert torch.equal(square, hexagonal)
 
 
 def test_settings_name_what_is_wrong():

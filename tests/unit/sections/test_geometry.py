@@ -8,6 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from reg2st.sections.geometry import (
+    CHECKERBOARD,
     HEXAGONAL,
     LEGACY_ST,
     SQUARE,
@@ -15,6 +16,7 @@ from reg2st.sections.geometry import (
     SpotArray,
     measure_pitch_px,
     measure_section,
+    recognise_lattice,
     square_bins,
 )
 from reg2st.sections.raw_section import RawSection, Stated
@@ -114,6 +116,39 @@ def test_a_pitch_that_no_one_states_follows_from_the_pixel_size():
     assert (told.um_per_px, told.spot_pitch_px) == (0.5, pytest.approx(40))
     assert told.spot_pitch_um == pytest.approx(20)
     assert told.spot_diameter_um is None
+
+
+def test_a_lattice_is_recognised_by_its_pixels():
+    hexagonal = placed(HEXAGONAL_XY, (50, 100 * math.sqrt(3) / 2), 0.4)
+    assert recognise_lattice(hexagonal, HEXAGONAL_XY) == HEXAGONAL
+    assert recognise_lattice(placed(SQUARE_XY, (40, 40), 1), SQUARE_XY) == SQUARE
+    assert recognise_lattice(placed(SQUARE_XY, (40, 52)), SQUARE_XY) is None
+    line = np.array([(0, 0), (1, 1), (2, 2)])
+    assert recognise_lattice(line * 100.0, line) is None
+
+
+def test_spots_on_every_second_position_are_nearest_across_a_corner():
+    told = measured(placed(HEXAGONAL_XY, (100, 100)), HEXAGONAL_XY, 0.5)
+    assert told.lattice == CHECKERBOARD
+    assert told.spot_pitch_px == pytest.approx(100 * math.sqrt(2))
+    assert measured(placed(SQUARE_XY, (100, 100)), SQUARE_XY, 0.5).lattice == SQUARE
+    assert measured(placed(HEXAGONAL_XY[:8], (100, 100)), HEXAGONAL_XY[:8]).lattice == SQUARE
+
+
+def test_the_sizes_of_the_cscc_sheet_belong_to_one_array(root):
+    sheet = pd.read_csv(root / "config" / "sections" / "cscc.tsv", sep="\t")
+    columns, rows = 46, 43
+    assert columns * rows == pytest.approx(1934, rel=0.03)
+    array_xy = np.array([(x, y) for x in range(columns) for y in range(rows)])
+    for row in sheet.itertuples():
+        assert (row.spot_pitch_um, row.spot_diameter_um) == (150, 110)
+        pitch_px = row.spot_pitch_um / row.um_per_px
+        assert pitch_px == pytest.approx(200, rel=0.015)
+        said = {name: getattr(row, name) for name in ("um_per_px", "spot_pitch_um")}
+        pixel_xy = placed(array_xy, (200, 200))
+        assert measured(pixel_xy, array_xy, said=said).warnings == []
+        extent_mm = np.ptp(pixel_xy, axis=0) * row.um_per_px / 1000
+        np.testing.assert_allclose(extent_mm, (6.9, 6.5), rtol=0.04)
 
 
 def test_bins_have_no_gaps():

@@ -247,6 +247,7 @@ def test_a_section_file_reads_back_with_and_without_anndata(raw, tmp_path):
 
 
 def test_an_absent_gene_is_zero_and_counted_and_no_gene_at_all_is_refused(raw, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     path = tmp_path / "S1.h5ad"
     write_section(section_of(raw()), path)
     arrays = load_section_arrays(path, ["TP53", "ACTB"])
@@ -290,6 +291,7 @@ def test_reading_arrays_imports_neither_anndata_nor_pandas():
 
 
 def test_labels_join_by_rounding_and_what_has_no_place_or_label_is_counted(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     path = tmp_path / "labels.tsv"
     path.write_text(LABELS + "611x491\tNA\tNA\tNA\tNA\tfat\n201x301\t1.98\t3.02\t201\t301\t\n")
     assert read_labels(path).to_dict() == {
@@ -301,6 +303,7 @@ def test_labels_join_by_rounding_and_what_has_no_place_or_label_is_counted(tmp_p
 
 
 def test_real_labels_join_by_rounding(shared, caplog):
+    caplog.set_level(logging.INFO)
     folder = shared / "data" / "her2st" / "ST-pat" / "lbl"
     for path in sorted(folder.glob("*_labeled_coordinates.tsv")):
         labels = read_labels(path)

@@ -70,30 +70,32 @@ def read_spots(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def read_labels(path: str | os.PathLike) -> pd.Series:
-    """Read a pathologist's labels: a table with x, y (rounded to array positions) and label.
+    """Read a pathologist's labels: a table with label, and either barcode or x and y.
 
-    Labels are text, whatever they look like. Rows without a position or a label (empty, ``NA``
-    or ``nan``) are left out and counted in the log.
+    x and y are rounded to array positions. Labels are text, whatever they look like. Rows without
+    a place or a label (empty, ``NA`` or ``nan``) are left out and counted in the log.
+
+    Returns:
+        Labels by barcode or by "XxY", as the name of the index says: ``barcode`` or ``spot``.
 
     Raises:
         UserError: the file is missing, empty or no table, lacks a column, has a position that is
             no number, or labels a spot twice.
     """
-    table = read_columns(path, LABEL_FILE, LABEL_COLUMNS)
-    complete = table[~table[list(LABEL_COLUMNS)].isin(MISSING).any(axis=1)]
+    table = read_columns(path, LABEL_FILE, ("label",), optional=("barcode",))
+    by_barcode = "barcode" in table
+    if not by_barcode:
+        table = read_columns(path, LABEL_FILE, LABEL_COLUMNS)
+    complete = table[~table.isin(MISSING).any(axis=1)]
     if len(complete) < len(table):
-        log.warning("%s: %d rows without position or label", path, len(table) - len(complete))
-    positions = complete[["x", "y"]].apply(pd.to_numeric, errors="coerce")
-    bad = ~np.isfinite(positions.to_numpy(dtype=np.float64)).all(axis=1)
-    if bad.any():
-        line = complete.index[bad][0]
-        raise UserError(
-            f"The label file {path}, line {line}: x '{table.loc[line, 'x']}' and y "
-            f"'{table.loc[line, 'y']}' must be numbers; correct them."
-        )
+        log.info("%s: %d rows without position or label", path, len(table) - len(complete))
+    if by_barcode:
+        places = pd.Index(complete["barcode"], name="barcode")
+    else:
+        places = pd.Index(_keys(_positions(complete, path)), name="spot")
     labels = pd.Series(
         complete["label"].to_numpy(),
-        index=pd.Index(_keys(positions), name="spot"),
+        index=places,
         name="label",
         dtype=object,
     )
@@ -160,6 +162,19 @@ def _truths(values: pd.Series, path: str | os.PathLike) -> pd.Series:
             "spot on the tissue and 0 for another."
         )
     return known.astype(bool)
+
+
+def _positions(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
+    """Columns x and y as numbers."""
+    positions = table[["x", "y"]].apply(pd.to_numeric, errors="coerce")
+    bad = ~np.isfinite(positions.to_numpy(dtype=np.float64)).all(axis=1)
+    if bad.any():
+        line = table.index[bad][0]
+        raise UserError(
+            f"The label file {path}, line {line}: x '{table.loc[line, 'x']}' and y "
+            f"'{table.loc[line, 'y']}' must be numbers; correct them."
+        )
+    return positions
 
 
 def _keys(positions: pd.DataFrame) -> list[str]:
