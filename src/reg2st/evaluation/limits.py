@@ -37,10 +37,16 @@ REFERENCES = {
 DEFINITIONS = LIMITS | REFERENCES
 
 
+MOST_SPOTS = 20_000
+"""Spots that limits are estimated on: the standard error of a PCC is then at most 0.007."""
+
+
 def section_limits(
     section: Path, others: list[Path], genes: list[str], truth: Path | None
 ) -> pd.DataFrame:
     """Limits and references of one section by gene: columns dataset, section, gene, limit, pcc.
+
+    A section of more than ``MOST_SPOTS`` spots (bins of Visium HD) is represented by so many.
 
     Args:
         section: section file.
@@ -49,15 +55,16 @@ def section_limits(
         truth: file of the noiseless means of a simulated section; else None.
     """
     arrays = load_section_arrays(section, genes)
+    counts = _evenly_spaced(arrays.counts)
     limits = {
-        "split_half": split_half_ceiling(arrays.counts),
+        "split_half": split_half_ceiling(counts),
         "linear_reference": linear_reference(
-            arrays.counts, [load_section_arrays(other, genes).counts for other in others]
+            counts, [_evenly_spaced(load_section_arrays(other, genes).counts) for other in others]
         ),
     }
     if truth is not None:
-        means = _noiseless_means(truth, arrays.barcodes, genes)
-        limits["noiseless_means"] = pearson(log_expression(arrays.counts), log_expression(means))
+        means = _noiseless_means(truth, _evenly_spaced(arrays.barcodes), genes)
+        limits["noiseless_means"] = pearson(log_expression(counts), log_expression(means))
     return pd.concat(
         [
             pd.DataFrame(
@@ -73,6 +80,14 @@ def section_limits(
         ],
         ignore_index=True,
     )
+
+
+def _evenly_spaced(spots: np.ndarray) -> np.ndarray:
+    """All rows, or of more than ``MOST_SPOTS`` so many, evenly spaced in their order."""
+    n = len(spots)
+    if n <= MOST_SPOTS:
+        return spots
+    return spots[np.linspace(0, n - 1, MOST_SPOTS).astype(np.int64)]
 
 
 def read_limits(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:

@@ -113,10 +113,7 @@ def test_another_order_of_the_spots_gives_the_same_predictions(trained):
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     reordered = dataclasses.replace(
         section,
-        **{
-            part: getattr(section, part)[order]
-            for part in ("array_xy", "embedding", "patches")
-        },
+        **{part: getattr(section, part)[order] for part in ("array_xy", "embedding", "patches")},
         edge_index=torch.argsort(order)[section.edge_index],
         tiles={
             name: Tiles(tiles.embedding[order], tiles.on_slide[order])

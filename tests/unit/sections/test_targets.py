@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from reg2st.sections.targets import log_expression, size_factors
+from reg2st.sections.targets import SPOTS_AT_A_TIME, log_expression, size_factors
 
 
 def test_log_expression_by_hand():
@@ -32,3 +32,11 @@ def test_size_factors_where_most_spots_are_empty():
 
 def test_size_factors_of_an_empty_section_are_zero():
     assert size_factors(torch.zeros(3, 2)).tolist() == [0, 0, 0]
+
+
+def test_the_target_of_a_spot_does_not_depend_on_how_many_there_are():
+    counts = np.random.default_rng(0).poisson(1.0, (SPOTS_AT_A_TIME + 3, 4))
+    target = log_expression(counts)
+    assert target.dtype == np.float32
+    np.testing.assert_array_equal(target[-5:], log_expression(counts[-5:]))
+    np.testing.assert_array_equal(target[:2], log_expression(counts[:2]))
