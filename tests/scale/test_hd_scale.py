@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tabulate import tabulate
-
 from made_up_hd import make_study
+from tabulate import tabulate
 
 pytestmark = pytest.mark.scale
 
