@@ -1,6 +1,7 @@
 """A made-up study of Visium HD runs in memory that is bounded and in time linear in its bins."""
 
 import csv
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +15,14 @@ pytestmark = pytest.mark.scale
 SIZES = (25_000, 100_000, 200_000)
 MOST_MB = 8000
 MOST_GROWTH = 2.6
-"""Of the time of a rule from 100,000 to 200,000 bins."""
+"""Of the CPU time of a rule from 100,000 to 200,000 bins."""
 
 LEAST_SECONDS = 20
 """Shorter jobs are mostly start-up."""
 
 
 def measured(logs: Path) -> dict[str, tuple[float, float]]:
-    """Seconds and resident memory (MB) of the longest job of each rule and encoder or method."""
+    """CPU seconds and resident memory (MB), the most of each rule and encoder or method."""
     found: dict[str, tuple[float, float]] = {}
     for path in logs.rglob("*.tsv"):
         rule, *parts = path.relative_to(logs).with_suffix("").parts
@@ -31,7 +32,7 @@ def measured(logs: Path) -> dict[str, tuple[float, float]]:
             row = next(csv.DictReader(lines, delimiter="\t"))
         memory = 0.0 if row["max_rss"] in ("-", "NA") else float(row["max_rss"]) * 2**20 / 1e6
         seconds, most = found.get(name, (0.0, 0.0))
-        found[name] = (max(seconds, float(row["s"])), max(most, memory))
+        found[name] = (max(seconds, float(row["cpu_time"])), max(most, memory))
     return found
 
 
@@ -53,9 +54,12 @@ def test_hd_sections_take_bounded_memory_and_linear_time(root, tmp_path):
         [rule, *(f"{s:.0f} s, {mb:,.0f} MB" for s, mb in (of_size[bins][rule] for bins in SIZES))]
         for rule in rules
     ]
+    # Snakemake samples memory; the kernel knows the most that any job had.
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+    print(f"The largest job had {peak_mb:,.0f} MB.")
+    assert peak_mb < MOST_MB
     print(tabulate(rows, ["rule", *(f"{bins:,} bins" for bins in SIZES)], tablefmt="github"))
     for rule in rules:
-        (_, _), (before, _), (after, memory) = (of_size[bins][rule] for bins in SIZES)
-        assert memory < MOST_MB, f"{rule} takes {memory:,.0f} MB"
+        before, after = (of_size[bins][rule][0] for bins in SIZES[-2:])
         growth = after / max(before, LEAST_SECONDS)
         assert growth < MOST_GROWTH, f"{rule} takes {growth:.1f} times as long for twice the bins"

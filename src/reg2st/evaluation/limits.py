@@ -37,10 +37,16 @@ REFERENCES = {
 DEFINITIONS = LIMITS | REFERENCES
 
 
+MOST_SPOTS = 20_000
+"""Spots that limits are estimated on: the standard error of a PCC is then at most 0.007."""
+
+
 def section_limits(
     section: Path, others: list[Path], genes: list[str], target: Target, truth: Path | None
 ) -> pd.DataFrame:
     """Limits and references of one section by gene: columns dataset, section, gene, limit, pcc.
+
+    A section of more than ``MOST_SPOTS`` spots (bins of Visium HD) is represented by so many.
 
     Args:
         section: section file.
@@ -50,22 +56,23 @@ def section_limits(
         truth: file of the noiseless means of a simulated section; else None.
     """
     arrays = load_section_arrays(section, genes)
+    counts, totals = _evenly_spaced(arrays.counts), _evenly_spaced(arrays.totals)
     trained_on = [load_section_arrays(other, genes) for other in others]
     limits = {
-        "split_half": split_half_ceiling(arrays.counts, arrays.totals, target),
+        "split_half": split_half_ceiling(counts, totals, target),
         "linear_reference": linear_reference(
-            arrays.counts,
-            arrays.totals,
-            [(other.counts, other.totals) for other in trained_on],
+            counts,
+            totals,
+            [(_evenly_spaced(other.counts), _evenly_spaced(other.totals)) for other in trained_on],
             target,
         ),
     }
     if truth is not None:
-        means = _noiseless_means(truth, arrays.barcodes)
+        means = _noiseless_means(truth, _evenly_spaced(arrays.barcodes))
         if target.scaled_by is None:
-            means *= arrays.totals.mean()
+            means *= totals.mean()
         limits["noiseless_means"] = pearson(
-            target.expression(arrays.counts, arrays.totals),
+            target.expression(counts, totals),
             target.expression(means[genes], means.sum(axis=1)),
         )
     return pd.concat(
@@ -83,6 +90,14 @@ def section_limits(
         ],
         ignore_index=True,
     )
+
+
+def _evenly_spaced(spots: np.ndarray) -> np.ndarray:
+    """All rows, or of more than ``MOST_SPOTS`` so many, evenly spaced in their order."""
+    n = len(spots)
+    if n <= MOST_SPOTS:
+        return spots
+    return spots[np.linspace(0, n - 1, MOST_SPOTS).astype(np.int64)]
 
 
 def read_limits(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:

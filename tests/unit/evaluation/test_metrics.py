@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 
-from reg2st.evaluation.metrics import is_constant, pearson, score_section, spearman
+from reg2st.evaluation.metrics import (
+    GENES_AT_A_TIME,
+    METRICS,
+    is_constant,
+    pearson,
+    score_section,
+    spearman,
+)
 
 
 @pytest.fixture
@@ -89,3 +96,13 @@ def test_pearson_does_not_change_with_scale_and_shift(seed, scale, shift):
     np.testing.assert_allclose(pearson(observed, moved), pearson(observed, predicted), atol=1e-9)
     assert (np.abs(pearson(observed, predicted)) <= 1).all()
     np.testing.assert_allclose(spearman(observed, observed**3), 1)
+
+
+def test_scores_of_many_genes_are_those_of_each_gene():
+    rng = np.random.default_rng(3)
+    observed = rng.normal(size=(30, 2 * GENES_AT_A_TIME + 1)).astype(np.float32)
+    predicted = observed + rng.normal(size=observed.shape).astype(np.float32)
+    scores = score_section(observed, predicted)
+    for name, metric in METRICS.items():
+        np.testing.assert_allclose(scores[name], metric.function(observed, predicted), rtol=1e-12)
+        assert scores[name].shape == (observed.shape[1],)

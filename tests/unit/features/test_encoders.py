@@ -1,4 +1,4 @@
-"""Encoders: the registry, their weights, a hub on loopback, and embedding patches."""
+"""Encoders: the registry, their weights, a hub on loopback, and embedding a section."""
 
 import json
 import os

@@ -17,6 +17,7 @@ from reg2st.sections.readers.st import (
     read_spots,
 )
 from reg2st.sections.section_file import (
+    SPOTS_AT_A_TIME,
     load_gene_names,
     load_section_arrays,
     load_thumbnail,
@@ -333,3 +334,18 @@ def test_a_real_section_joins_completely(shared):
     assert diameter == pytest.approx(136, rel=0.1)
     column_of_spot = np.corrcoef(section.obs["array_col"], section.obsm["spatial"][:, 0])[0, 1]
     assert column_of_spot > 0.999
+
+
+def test_counts_of_more_spots_than_are_read_at_once_are_those_of_the_file(raw, tmp_path):
+    spots = SPOTS_AT_A_TIME + 5
+    rng = np.random.default_rng(0)
+    section = section_of(raw())
+    many = section[rng.integers(0, section.n_obs, spots)].copy()
+    many.obs_names = [f"s{spot}" for spot in range(spots)]
+    write_section(many, tmp_path / "S1.h5ad")
+    read = load_section_arrays(tmp_path / "S1.h5ad", ["KRT5", "NONE", "ACTB"])
+    expected = many.to_df()
+    np.testing.assert_array_equal(read.counts[:, 0], expected["KRT5"])
+    np.testing.assert_array_equal(read.counts[:, 2], expected["ACTB"])
+    assert not read.counts[:, 1].any()
+    assert read.absent_genes == ["NONE"]

@@ -6,7 +6,7 @@ import pytest
 import scanpy
 import torch
 
-from reg2st.sections.targets import TARGETS, size_factors
+from reg2st.sections.targets import SPOTS_AT_A_TIME, TARGETS, size_factors
 from reg2st.study.dataset_config import DatasetConfig
 from sections import log_expression
 
@@ -73,3 +73,11 @@ def test_size_factors_where_most_spots_are_empty():
 
 def test_size_factors_of_an_empty_section_are_zero():
     assert size_factors(torch.zeros(3, 2)).tolist() == [0, 0, 0]
+
+
+def test_the_target_of_a_spot_does_not_depend_on_how_many_there_are():
+    counts = np.random.default_rng(0).poisson(1.0, (SPOTS_AT_A_TIME + 3, 4))
+    target = log_expression(counts)
+    assert target.dtype == np.float32
+    np.testing.assert_array_equal(target[-5:], log_expression(counts[-5:]))
+    np.testing.assert_array_equal(target[:2], log_expression(counts[:2]))

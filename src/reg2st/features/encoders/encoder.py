@@ -80,7 +80,7 @@ class LoadedEncoder(ABC):
         return
 
     def for_section(self, images: "Sequence[np.ndarray]", um_per_px: float) -> "LoadedEncoder":
-        """The encoder adapted to a section, by its fields of view and their micrometres a pixel."""
+        """The encoder adapted to a section, given its fields and their micrometres a pixel."""
         return self
 
     def complete(self, features: "np.ndarray") -> "np.ndarray":
