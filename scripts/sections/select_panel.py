@@ -8,7 +8,7 @@ with job(snakemake.log[0]) as log:
     from reg2st.sections.panels import write_panel
     from reg2st.sections.section_file import load_section_index
 
-    check_sections([load_section_index(path) for path in snakemake.input.sections])
+    check_sections([load_section_index(path) for path in snakemake.input])
     genes, provenance = choose_panel(snakemake.params.panel, snakemake.input.train)
     write_panel(snakemake.output.panel, genes, provenance)
     log.info("%d genes chosen on %d training sections.", len(genes), len(snakemake.input.train))

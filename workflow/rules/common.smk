@@ -160,10 +160,19 @@ def score_files(wildcards):
     )
 
 
-def sections_of_dataset(wildcards):
-    """The files of every section of a dataset that is used."""
-    sections = STUDY.sections_of(wildcards.dataset)
+def training_sections(wildcards):
+    """The files of the training sections of a fold; none for a panel that all folds share."""
+    if "fold" not in wildcards.keys():
+        return []
+    sections = STUDY.fold(**wildcards).train
     return [LAYOUT.section(wildcards.dataset, section) for section in sections]
+
+
+def compared_sections(wildcards):
+    """The files of the dataset's other sections: their counts are not read, so changes are not new."""
+    sections = STUDY.sections_of(wildcards.dataset)
+    files = [LAYOUT.section(wildcards.dataset, section) for section in sections]
+    return [ancient(file) for file in files if file not in training_sections(wildcards)]
 
 
 def panel_of_section(wildcards):

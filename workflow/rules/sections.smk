@@ -176,7 +176,7 @@ rule assign_folds:
 rule freeze_panel:
     input:
         panel=lambda wildcards: local(STUDY.datasets[wildcards.dataset].config.panel.file),
-        sections=sections_of_dataset,
+        sections=compared_sections,
     output:
         panel=LAYOUT.frozen_panel(),
         provenance=LAYOUT.provenance(LAYOUT.frozen_panel()),
@@ -194,11 +194,8 @@ rule freeze_panel:
 
 rule select_panel:
     input:
-        train=lambda wildcards: [
-            LAYOUT.section(wildcards.dataset, section) for section in STUDY.fold(**wildcards).train
-        ],
-        # Of the test sections, names and a checksum are compared, but no counts are read.
-        sections=sections_of_dataset,
+        train=training_sections,
+        others=compared_sections,
     output:
         panel=LAYOUT.fold_panel(),
         provenance=LAYOUT.provenance(LAYOUT.fold_panel()),
@@ -209,7 +206,7 @@ rule select_panel:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(2000, per_mb=5),
+        mem_mb=growing(2000, per_mb=10),
     params:
         panel=lambda wildcards: STUDY.datasets[wildcards.dataset].config.panel.model_dump(),
     message:

@@ -58,11 +58,9 @@ class Target:
         scaled = np.zeros(np.broadcast_shapes(counts.shape, library.shape))
         return self.logarithm(np.divide(LIBRARY * counts, library, out=scaled, where=library > 0))
 
-    def library(self, counts: ArrayLike, totals: ArrayLike) -> NDArray[np.float64]:
+    def library(self, counts: ArrayLike, totals: ArrayLike) -> NDArray:
         """Library size of each spot, ``[n]``: over the panel, or over all genes of the spot."""
-        if self.scaled_by == "panel":
-            return np.asarray(counts).sum(axis=1, dtype=np.float64)
-        return np.asarray(totals, dtype=np.float64)
+        return np.asarray(counts).sum(axis=1) if self.scaled_by == "panel" else np.asarray(totals)
 
 
 def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:

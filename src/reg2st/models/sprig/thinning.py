@@ -40,7 +40,8 @@ def spot_weights(section: SectionTensors, floor: float) -> NDArray[np.float64]:
     target = TARGETS[section.target]
     if target.scaled_by is None:
         return np.full(section.n_spots, 1 + floor)
-    library = target.library(section.counts.cpu().numpy(), section.totals.cpu().numpy())
+    counts, totals = (part.double().cpu().numpy() for part in (section.counts, section.totals))
+    library = target.library(counts, totals)
     median = np.median(library)
     return np.minimum(1, library / median if median > 0 else library > 0) + floor
 
