@@ -188,7 +188,9 @@ def _wrong_folds_file(config: DatasetConfig, splits: Collection[Split]) -> Itera
 
 
 def _with_folds(dataset: Dataset, sheet: pd.DataFrame, splits: Sequence[Split]) -> Dataset:
-    """The dataset with the folds of its file, and without a split that one patient cannot have.
+    """The dataset with the folds of its file, and without splits that it cannot have.
+
+    A dataset of one section has none, one of one patient has no leave-one-patient-out.
 
     Raises:
         UserError: there are no folds of a split, and it is not that.
@@ -202,7 +204,11 @@ def _with_folds(dataset: Dataset, sheet: pd.DataFrame, splits: Sequence[Split]) 
     for split in splits:
         exclude = dataset.config.exclude.get(split, ())
         patients = dataset.sheet.loc[~dataset.sheet.index.isin(exclude), "patient"]
-        if split == "patient_out" and len(set(patients)) == 1 and len(splits) > 1:
+        if len(dataset.sheet) == 1:
+            impossible[split] = (
+                f"Dataset {dataset.name} has one section: it is read and drawn, nothing is trained."
+            )
+        elif split == "patient_out" and len(set(patients)) == 1 and len(splits) > 1:
             impossible[split] = (
                 f"Dataset {dataset.name} has one patient, so there is no 'patient_out' for it; its "
                 "other splits run."

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from reg2st.base.errors import UserError
 from reg2st.features.encoders import Encoder, encoder, path_name
 from reg2st.sections.readers import reader
 from reg2st.sections.section_row import SectionRow
@@ -47,6 +48,8 @@ class Study:
         datasets = read_datasets(config)
         experiments = read_experiments(config)
         runs = expand_runs(config, datasets, experiments.values())
+        if not runs:
+            raise UserError("No dataset has two sections, so nothing can be tested; add sections.")
         return cls(config, datasets, experiments, runs)
 
     @cached_property
@@ -115,10 +118,13 @@ class Study:
     @property
     def warnings(self) -> list[str]:
         """Sentences on what the study leaves out of what its configuration asks."""
-        return [why for each in self.datasets.values() for why in each.impossible.values()]
+        reasons = (why for each in self.datasets.values() for why in each.impossible.values())
+        return list(dict.fromkeys(reasons))
 
     def sections_of(self, dataset: str) -> list[str]:
-        """Sections of a dataset that the runs use, in the order of the sheet."""
+        """Sections of a dataset that the runs use, or all if it has none, in the sheet's order."""
+        if not self.splits_of(dataset):
+            return list(self.datasets[dataset].sheet.index)
         used = {
             section
             for fold in self._folds_of_dataset(dataset)
