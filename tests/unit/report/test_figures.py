@@ -368,6 +368,8 @@ def section_file(folder, um_per_px=2.0, n_columns=12, n_rows=8, diameter=30.0):
     section.X[:, GENES.index("CONSTANT")] = 0
     section.X = scipy.sparse.csr_matrix(section.X)
     sizes = {"um_per_px": um_per_px} if um_per_px else {}
+    if len(columns) > 1:
+        sizes["spot_pitch_px"] = 60.0
     section.uns["spatial"] = {
         "S1": {
             "images": {"hires": random.integers(0, 255, (150, 220, 3), dtype=np.uint8)},

@@ -19,7 +19,7 @@ from reg2st.sections.targets import Target
 BARS_UM = (5000, 2000, 1000, 500, 200, 100, 50)
 MANY_SPOTS = 2000
 LONE_SPOT_PX = 100.0
-"""How wide a section's only spot is drawn if the pitch is unknown."""
+"""How wide a section's only spot is drawn if pitch and diameter are unknown."""
 TALLEST_IN = 2.2
 CHARACTER_IN = 0.058
 """Width of a character that text is wrapped by."""
@@ -39,7 +39,8 @@ class Frame:
     def around(cls, section: SectionArrays) -> "Frame":
         """The part that a section's spots cover, with a margin of their distance."""
         places = section.pixel_xy
-        pitch = section.spot_pitch_px or LONE_SPOT_PX
+        known = np.nan_to_num(section.spot_diameter_px)
+        pitch = section.spot_pitch_px or known or LONE_SPOT_PX
         left, top = places.min(axis=0) - pitch
         width, height = np.ptp(places, axis=0) + 2 * pitch
         return cls(left, top, width, height, pitch)
