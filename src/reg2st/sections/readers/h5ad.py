@@ -89,7 +89,7 @@ def join_parts(
         platform=row.platform,
         counts=counts[kept],
         genes=names,
-        gene_ids=genes["gene_ids"].astype(str).tolist() if "gene_ids" in genes else None,
+        gene_ids=_known_ids(genes),
         barcodes=obs.index[kept].astype(str).tolist(),
         pixel_xy=spatial[kept],
         array_xy=None if array_xy is None else array_xy[kept],
@@ -97,6 +97,13 @@ def join_parts(
         dropped={"not in tissue": int((~kept).sum())},
         notes=[numbered] if repeated else [],
     )
+
+
+def _known_ids(genes: pd.DataFrame) -> list[str] | None:
+    """Identifiers as scanpy and Space Ranger name their column; empty where one is missing."""
+    if "gene_ids" not in genes:
+        return None
+    return genes["gene_ids"].astype(object).fillna("").astype(str).tolist()
 
 
 def _array_of(file: h5py.File) -> SpotArray:
