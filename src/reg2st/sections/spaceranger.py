@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from reg2st.base.errors import UserError
 from reg2st.sections.geometry import SpotArray
 from reg2st.sections.raw_section import RawSection, Stated
 from reg2st.sections.section_row import SectionRow
+from reg2st.sections.slides import open_slide
 from reg2st.sections.tenx_matrix import MTX_FILES, TenxMatrix, read_matrix
 
 MATRIX = "filtered_feature_bc_matrix"
@@ -160,7 +160,10 @@ def read_folder(files: Mapping[str, Path], row: SectionRow, array: SpotArray) ->
             f"{scale:.3g} of the full resolution."
         )
     kept = positions.iloc[places[in_tissue]]
-    um_per_px = factors.get("microns_per_pixel")
+    um_per_px = None
+    if "microns_per_pixel" in factors:
+        stated = _factor(factors, "microns_per_pixel", files["scalefactors"])
+        um_per_px = Stated(stated / scale, SCALEFACTORS)
     return RawSection(
         name=row.section,
         platform=row.platform,
@@ -171,7 +174,7 @@ def read_folder(files: Mapping[str, Path], row: SectionRow, array: SpotArray) ->
         pixel_xy=kept[["pixel_x", "pixel_y"]].to_numpy(dtype=np.float64) * scale,
         array_xy=kept[["array_col", "array_row"]].to_numpy(dtype=np.int64),
         array=array,
-        um_per_px=Stated(um_per_px / scale, SCALEFACTORS) if um_per_px else None,
+        um_per_px=um_per_px,
         image_width_px=_full_width(files, factors),
         dropped={
             "spots without counts": tissue_spots - int(in_tissue.sum()),
@@ -307,7 +310,8 @@ def _full_width(files: Mapping[str, Path], factors: dict[str, Any]) -> Stated | 
     for kind in PICTURES:
         if kind in files:
             factor = _factor(factors, f"tissue_{kind}_scalef", files["scalefactors"])
-            with Image.open(files[kind]) as picture:
-                told = f"{files[kind].name} ({picture.width:,} px, at {factor:.3g} of it)"
-                return Stated(picture.width / factor, told)
+            with open_slide(files[kind]) as picture:
+                width, _ = picture.size_px
+            told = f"{files[kind].name} ({width:,} px wide, {factor:.3g} of the full size)"
+            return Stated(width / factor, told)
     return None

@@ -83,8 +83,11 @@ def unique_genes(names: pd.Series | pd.Index) -> tuple[list[str], int]:
     return make_index_unique(index).tolist(), int(index.duplicated().sum())
 
 
-def check_counts(values: np.ndarray, path: Path) -> None:
+def check_counts(values: np.ndarray, path: Path, remedy: str = "") -> None:
     """Refuse a matrix whose values are not counts.
+
+    Args:
+        remedy: how to find the counts, for the end of the sentence.
 
     Raises:
         UserError: a value is negative, fractional or no number.
@@ -94,7 +97,7 @@ def check_counts(values: np.ndarray, path: Path) -> None:
     if not good.all():
         raise UserError(
             f"{path} holds {values[np.argmin(good)]:g}, which is no count: raw counts are needed, "
-            "whole numbers of 0 or more, not normalised ones."
+            f"whole numbers of 0 or more, not normalised ones{remedy}."
         )
 
 

@@ -156,6 +156,12 @@ def without_spatial():
     return adata
 
 
+def flat():
+    adata = made()
+    adata.obsm["spatial"] = XY[:, :1]
+    return adata
+
+
 def with_a_gap():
     adata = made()
     adata.obsm["spatial"] = np.where(np.arange(30)[:, None] == 4, np.nan, XY)
@@ -179,7 +185,7 @@ BAD = {
     "normalised beside layers": (
         made(LOG, layers={"scaled": LOG}),
         {},
-        r"is no count.* Name the layer of raw counts .*\(there are scaled\)",
+        r"not normalised ones; name the layer .*\(there are scaled\)\.$",
     ),
     "a layer that is not there": (
         made(LOG, layers={"counts": COUNTS}),
@@ -189,6 +195,7 @@ BAD = {
     "a normalised layer": (made(layers={"log": LOG}), {"layer": "log"}, "is no count"),
     "negative": (made(COUNTS - 1), {}, "holds -1, which is no count"),
     "without spatial": (without_spatial(), {}, r'has no obsm\["spatial"\]'),
+    "a spatial of one number": (flat(), {}, r'obsm\["spatial"\] must hold x and y of each spot'),
     "a gap": (with_a_gap(), {}, "no position for the spot cell 4"),
     "a spot twice": (with_a_spot_twice(), {}, "names the spot cell 0 twice"),
     "an empty tissue": (without_tissue(), {}, "no spot in tissue"),

@@ -334,6 +334,11 @@ def without_scale(made, outs):
     (outs / "spatial" / "scalefactors_json.json").write_text(json.dumps({"other": 1}))
 
 
+def a_pixel_size_in_words(made, outs):
+    made.scalefactors["microns_per_pixel"] = "half"
+    made.write_scalefactors(outs / "spatial")
+
+
 def a_position_without_number(made, outs):
     made.positions = made.positions.astype({"array_row": object})
     made.positions.loc[4, "array_row"] = "low"
@@ -361,9 +366,14 @@ BAD = {
     "a matrix cut short": (cut_short(MATRIX), "is damaged or no count matrix"),
     "another h5": (another_h5, "is damaged or no count matrix"),
     "scale factors that are none": (without_scale, "no tissue_hires_scalef above 0"),
+    "a pixel size in words": (a_pixel_size_in_words, "no microns_per_pixel above 0"),
     "scale factors cut short": (
         written("spatial/scalefactors_json.json", b'{"tissue'),
         "scale factors .* cannot be read",
+    ),
+    "a broken picture": (
+        written("spatial/tissue_hires_image.png", b"nothing"),
+        r"tissue_hires_image\.png is no image",
     ),
     "empty positions": (written(POSITIONS, b""), "cannot be read"),
     "positions of another kind": (written(POSITIONS, b"a,b\n1,2\n"), "2 columns instead of 6"),

@@ -11,13 +11,18 @@ import numpy as np
 import pandas as pd
 
 from reg2st.base.errors import UserError
-from reg2st.sections.anndata_file import open_anndata, read_frame, read_raw_counts, read_spatial
+from reg2st.sections.anndata_file import (
+    open_anndata,
+    raw_section,
+    read_frame,
+    read_raw_counts,
+    read_spatial,
+)
 from reg2st.sections.geometry import SpotArray
 from reg2st.sections.raw_section import RawSection, Stated
-from reg2st.sections.readers.h5ad import join_parts
 from reg2st.sections.section_row import SectionRow
 
-COLUMNS = ("folder", "hest_id")
+COLUMNS = ("folder", "hest_id", "layer")
 
 POSITION_COLUMNS = (("pxl_col_in_fullres", "pxl_row_in_fullres"), ("y_pixel", "x_pixel"))
 """Columns of obs with x and y, where obsm["spatial"] is missing. In the files of DeepSpot
@@ -61,7 +66,7 @@ def read(files: Mapping[str, Path], row: SectionRow) -> RawSection:
     with open_anndata(path) as file:
         counts, genes = read_raw_counts(file, row.layer, path)
         obs = read_frame(file, "obs")
-        spatial = read_spatial(file)
+        spatial = read_spatial(file, path)
     if spatial is None:
         spatial = _positions_in(obs, path)
     array = SpotArray(_number(metadata, "inter_spot_dist"), _number(metadata, "spot_diameter"))
@@ -69,7 +74,7 @@ def read(files: Mapping[str, Path], row: SectionRow) -> RawSection:
     width = _number(metadata, "fullres_px_width")
     name = files["metadata"].name
     return dataclasses.replace(
-        join_parts(row, path, counts, genes, obs, spatial, array),
+        raw_section(row, path, counts, genes, obs, spatial, array),
         um_per_px=Stated(um_per_px, name) if um_per_px else None,
         image_width_px=Stated(width, name) if width else None,
     )
