@@ -130,7 +130,7 @@ def raw_section(
         platform=row.platform,
         counts=counts[kept],
         genes=names,
-        gene_ids=genes["gene_ids"].astype(str).tolist() if "gene_ids" in genes else None,
+        gene_ids=_known_ids(genes),
         barcodes=obs.index[kept].astype(str).tolist(),
         pixel_xy=spatial[kept],
         array_xy=None if array_xy is None else array_xy[kept],
@@ -138,6 +138,13 @@ def raw_section(
         dropped={"not in tissue": int((~kept).sum())},
         notes=[numbered] if repeated else [],
     )
+
+
+def _known_ids(genes: pd.DataFrame) -> list[str] | None:
+    """Identifiers as scanpy and Space Ranger name their column; empty where one is missing."""
+    if "gene_ids" not in genes:
+        return None
+    return genes["gene_ids"].astype(object).fillna("").astype(str).tolist()
 
 
 def _array_positions(obs: pd.DataFrame) -> np.ndarray | None:

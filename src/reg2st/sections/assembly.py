@@ -91,7 +91,7 @@ def join_with_slide(
     var = pd.DataFrame(index=pd.Index(raw.genes, dtype=object))
     if raw.gene_ids is not None:
         var["gene_ids"] = raw.gene_ids
-    counts = raw.counts[kept]
+    counts = raw.counts if kept.all() else raw.counts[kept]
     section = AnnData(
         X=counts,
         obs=obs,

@@ -99,6 +99,9 @@ def read_datasets(config: StudyConfig) -> dict[str, Dataset]:
             except UserError as error:
                 found = [Mistake((), str(error))]
         mistakes += [Mistake((*place, *inner), sentence) for inner, sentence in found]
+    if not mistakes and all(len(each.sheet) == 1 for each in datasets.values()):
+        sentence = "it has one section, so nothing can be tested; add sections."
+        mistakes = [Mistake(("datasets", name), sentence) for name in datasets]
     if mistakes:
         raise refusal("Config", mistakes)
     return datasets

@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from reg2st.base.errors import UserError
 from reg2st.features.encoders import Encoder, encoder, path_name
 from reg2st.sections.readers import reader
 from reg2st.sections.section_row import SectionRow
@@ -48,8 +47,6 @@ class Study:
         datasets = read_datasets(config)
         experiments = read_experiments(config)
         runs = expand_runs(config, datasets, experiments.values())
-        if not runs:
-            raise UserError("No dataset has two sections, so nothing can be tested; add sections.")
         return cls(config, datasets, experiments, runs)
 
     @cached_property

@@ -81,7 +81,7 @@ def test_folds_are_those_of_the_configuration(study):
         ({"sections": ["A1", 1]}, "sections: the sample sheet has no section '1' (did you mean '0"),
         ({"exclude": {"section_out": ["Z9"]}}, "exclude.section_out: the sample sheet has no sec"),
         ({"folds": {"patient_out": ["A1"]}}, "mine: Split 'patient_out' has no fold 'A1'"),
-        ({"sections": ["A1"]}, "mine: Split 'section_out' needs at least two sections"),
+        ({"sections": ["A1"]}, "mine: it has one section, so nothing can be tested"),
         ({"folds_file": "nowhere.tsv"}, "folds_file: is not used; add 'own' to `splits`"),
         ({"root": "nowhere"}, "root: the folder nowhere does not exist"),
         ({"panel": {"file": "nowhere.txt"}}, "panel.file: nowhere.txt does not exist"),
