@@ -8,7 +8,10 @@ from scipy.sparse import csr_matrix
 
 from reg2st.evaluation.ceiling import split_half_ceiling
 from reg2st.evaluation.limits import MOST_SPOTS, section_limits
+from reg2st.sections.targets import TARGETS
 from sections import about
+
+PAPER = TARGETS["paper"]
 
 GENES = ["ACTB", "ERBB2", "KRT5"]
 
@@ -43,13 +46,19 @@ def section(tmp_path):
 @pytest.mark.parametrize("spots", [50, MOST_SPOTS + 7001])
 def test_a_limit_is_estimated_on_all_spots_or_on_evenly_spaced_ones(section, spots):
     path, counts = section(spots)
-    rows = section_limits(path, [], GENES, None)
+    rows = section_limits(path, [], GENES, PAPER, None)
     ceiling = rows[rows["limit"] == "split_half"].set_index("gene")["pcc"]
     assert ceiling.index.tolist() == GENES
     if spots <= MOST_SPOTS:
-        np.testing.assert_array_equal(ceiling, split_half_ceiling(counts))
+        np.testing.assert_array_equal(
+            ceiling, split_half_ceiling(counts, counts.sum(axis=1), PAPER)
+        )
     else:
         chosen = np.linspace(0, spots - 1, MOST_SPOTS).astype(int)
         assert len(set(chosen)) == MOST_SPOTS
-        np.testing.assert_array_equal(ceiling, split_half_ceiling(counts[chosen]))
-        np.testing.assert_allclose(ceiling, split_half_ceiling(counts), atol=0.02)
+        np.testing.assert_array_equal(
+            ceiling, split_half_ceiling(counts[chosen], counts[chosen].sum(axis=1), PAPER)
+        )
+        np.testing.assert_allclose(
+            ceiling, split_half_ceiling(counts, counts.sum(axis=1), PAPER), atol=0.02
+        )

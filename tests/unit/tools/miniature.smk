@@ -52,7 +52,7 @@ rule train:
     resources:
         gpu=1,
     params:
-        run=lambda wildcards: run_of(wildcards.method),
+        runs=lambda wildcards: [run_of(wildcards.method)],
         record=lambda wildcards: json.dumps(run_of(wildcards.method)),
     shell:
         "head -c 1000 /dev/zero > {output.model}; echo {params.record:q} > {output.record}"
