@@ -43,6 +43,10 @@ def section(tmp_path):
     return write
 
 
+def ceiling_of(counts: np.ndarray) -> np.ndarray:
+    return split_half_ceiling(counts, counts.sum(axis=1), PAPER)
+
+
 @pytest.mark.parametrize("spots", [50, MOST_SPOTS + 7001])
 def test_a_limit_is_estimated_on_all_spots_or_on_evenly_spaced_ones(section, spots):
     path, counts = section(spots)
@@ -50,15 +54,9 @@ def test_a_limit_is_estimated_on_all_spots_or_on_evenly_spaced_ones(section, spo
     ceiling = rows[rows["limit"] == "split_half"].set_index("gene")["pcc"]
     assert ceiling.index.tolist() == GENES
     if spots <= MOST_SPOTS:
-        np.testing.assert_array_equal(
-            ceiling, split_half_ceiling(counts, counts.sum(axis=1), PAPER)
-        )
+        np.testing.assert_array_equal(ceiling, ceiling_of(counts))
     else:
         chosen = np.linspace(0, spots - 1, MOST_SPOTS).astype(int)
         assert len(set(chosen)) == MOST_SPOTS
-        np.testing.assert_array_equal(
-            ceiling, split_half_ceiling(counts[chosen], counts[chosen].sum(axis=1), PAPER)
-        )
-        np.testing.assert_allclose(
-            ceiling, split_half_ceiling(counts, counts.sum(axis=1), PAPER), atol=0.02
-        )
+        np.testing.assert_array_equal(ceiling, ceiling_of(counts[chosen]))
+        np.testing.assert_allclose(ceiling, ceiling_of(counts), atol=0.02)
