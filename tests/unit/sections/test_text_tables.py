@@ -122,6 +122,7 @@ def test_labels_are_text_whatever_they_look_like(write, label):
 
 @pytest.mark.parametrize("nothing", ["", "NA", "nan"])
 def test_what_r_and_pandas_write_for_nothing_is_no_label(write, nothing, caplog):
+    caplog.set_level("INFO")
     assert read_labels(write(LABELS.replace("fat", nothing))).index.tolist() == ["1x2"]
     assert "1 rows without position or label" in caplog.text
 
