@@ -15,7 +15,7 @@ help:
 	@echo "make test-faults      test many kills, full disks and other faults"
 	@echo "make test-faults-short  test one fault of each kind in a few minutes"
 	@echo "make test-regression  compare the scores of whole studies with stored ones"
-	@echo "make test-scale       run made-up sections of up to 200,000 bins; takes many hours"
+	@echo "make test-scale       run made-up sections of up to 200,000 bins; takes hours"
 	@echo "make doctor           check this machine; CONFIG names one config file or several"
 	@echo "make estimate CONFIG=config/demo.yaml  estimate the cost of a study without running it"
 	@echo "make sheet FOLDER=my_data  propose a sample sheet for the sections in a folder"
