@@ -106,7 +106,8 @@ def raw_section(
     """The spots of an AnnData file that are in tissue, if ``obs["in_tissue"]`` says so.
 
     Shapes:
-        counts CSR ``[n, G]``, genes G rows (``var``), spatial float64 ``[n, 2]``, x and y in pixels.
+        counts CSR ``[n, G]``, genes a row each of G (``var``), spatial float64 ``[n, 2]``, x and y
+        in pixels.
 
     Raises:
         UserError: a name occurs twice, a position is no number, or no spot is in tissue.
