@@ -90,8 +90,13 @@ def measured_rates(workflow: Any, study: str) -> Iterator[Rate]:
             strip_wildcard_constraints(path).replace(f"/{study}/", "/{study,[^/]+}/", 1)
             for path in (rule.benchmark, *rule.output)
         )
+        # Only the last wildcard may hold a slash: a file, or what a figure is of.
+        *names, _ = re.findall(r"{(\w+)}", pattern) or [""]
+        for name in names:
+            pattern = pattern.replace(f"{{{name}}}", f"{{{name},[^/]+}}")
+        regex = regex_from_filepattern(pattern)
         for file in map(str, Path(pattern.partition("{")[0]).rglob("*.tsv")):
-            match = re.fullmatch(regex_from_filepattern(pattern), file)
+            match = re.fullmatch(regex, file)
             if match and os.path.getsize(file):  # that of a killed job may be empty
                 wildcards = match.groupdict()
                 made = [apply_wildcards(output, wildcards) for output in outputs]
