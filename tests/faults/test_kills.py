@@ -21,6 +21,7 @@ UNREPEATABLE = {
     "history.tsv",
     "report.html",
     "cost.tsv",
+    "cost.txt",
     "cost.md",
     "cost.tex",
     "cost.html",

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,6 @@ import pytest
 from reg2st.tools.estimate import price
 from reg2st.tools.plan import plan
 from reg2st.tools.rates import shipped_rates
-
-FACTOR = 3
-"""How far off the time of a few short jobs may be on a machine that does other things too."""
 
 
 def estimated(*arguments: object, folder: Path) -> subprocess.CompletedProcess:
@@ -40,40 +36,6 @@ def test_the_jobs_are_those_that_snakemake_plans(study):
     assert {rule: to_do for rule, _, to_do in rows} == counts(dry.stdout + dry.stderr)
     assert max(map(len, done.stdout.split("* Not measured")[0].splitlines())) <= 80
     assert "'datasets={simulated: {folds: {patient_out: [A], section_out: [A1]}}}'" in done.stdout
-
-
-def test_a_pilot_of_one_fold_tells_what_all_folds_take(study, monkeypatch):
-    monkeypatch.chdir(study.folder)
-    for experiment in ("ablation", "sensitivity"):
-        del study.config[experiment]
-    study.config["splits"] = ["section_out"]
-    study.config["methods"] = {"ridge": {}, "reg2st": {"preset": "quick"}}
-    target = f"results/{study.config['name']}/scores/simulated.parquet"
-    folds = study.config["datasets"]["simulated"]["folds"]
-
-    folds["section_out"] = ["A1"]
-    pilot = study.run(target)
-    assert pilot.returncode == 0, pilot.stdout + pilot.stderr
-    folds["section_out"] = ["A1", "B1"]
-    study.command()  # writes the configuration
-    config = [study.folder / "config.yaml"]
-    _, jobs, rates = plan(config, [target])
-    costs = price(jobs, rates)
-    left = [cost for cost in costs if cost.job.to_do]
-    assert not any(cost.mark for cost in costs)
-
-    whole = study.run(target)
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    jobs_run = counts(whole.stdout + whole.stderr)
-    assert {rule: str(n) for rule, n in Counter(cost.job.rule for cost in left).items()} == {
-        rule: n for rule, n in jobs_run.items() if rule != "total"
-    }
-    for cost in costs:
-        if sizes(cost.job.outputs) > 0.1:
-            assert cost.disk == pytest.approx(sizes(cost.job.outputs), rel=0.15), cost.job.outputs
-    taken = {rate.benchmark: rate.seconds for rate in plan(config, [target]).rates}
-    seconds = sum(taken[cost.job.benchmark] for cost in left)
-    assert seconds / FACTOR < sum(cost.seconds for cost in left) < seconds * FACTOR
 
 
 def test_a_study_that_is_done_costs_what_it_took(finished, monkeypatch):

@@ -1,15 +1,20 @@
 """Another paper's genes, target and folds, run as a user would."""
 
 import json
+import os
 
 import anndata
 import numpy as np
 import pandas as pd
+import pytest
 
 from reg2st.sections.panels import read_panel
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import TARGETS
 
+pytestmark = pytest.mark.skipif(
+    "REG2ST_TEST_REGRESSION" not in os.environ, reason="needs minutes: make test-regression"
+)
 FOLDS = (
     "section\tfold\trole\nA1\tx\ttrain\nA2\tx\ttest\nA2\ty\ttrain\nB1\ty\ttest\nB2\ty\tvalidation\n"
 )
