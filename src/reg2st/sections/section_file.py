@@ -125,12 +125,6 @@ def load_section_index(path: str | os.PathLike) -> SectionIndex:
         )
 
 
-def load_gene_names(path: str | os.PathLike) -> list[str]:
-    """The genes of a section file, in its order."""
-    with _open_section(path) as file:
-        return _strings(file["var"][file["var"].attrs["_index"]]).tolist()
-
-
 def load_thumbnail(path: str | os.PathLike) -> tuple[np.ndarray, float]:
     """The slide's picture in a section file, uint8 ``[h, w, 3]``, and its px per slide px."""
     with _open_section(path) as file:

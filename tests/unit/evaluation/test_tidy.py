@@ -2,11 +2,12 @@
 
 import numpy as np
 import pandas as pd
+from anndata import read_h5ad
 from PIL import Image
 
 from reg2st.evaluation.tidy import read_tidy
 from reg2st.sections.panels import read_panel, write_panel
-from reg2st.sections.section_file import load_gene_names, load_section_arrays, write_section
+from reg2st.sections.section_file import load_section_arrays, write_section
 from reg2st.study.folds import assign_folds, fold_table
 from reg2st.study.sheets import read_sheet
 from sections import read_st
@@ -32,7 +33,7 @@ def test_genes_keep_their_names_from_counts_to_section_file(tmp_path):
     write_panel(tmp_path / "panel.txt", NAMES, {})
     arrays = load_section_arrays(tmp_path / "nan.h5ad", read_panel(tmp_path / "panel.txt"))
     assert (arrays.name, arrays.dataset, arrays.patient) == ("nan", "null", "001")
-    assert load_gene_names(tmp_path / "nan.h5ad") == NAMES
+    assert read_h5ad(tmp_path / "nan.h5ad").var_names.tolist() == NAMES
     assert arrays.counts.tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     assert arrays.absent_genes == []
 

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import read_h5ad
 from PIL import Image
 
 from reg2st.base.errors import UserError
@@ -18,7 +19,6 @@ from reg2st.sections.readers.st import (
 )
 from reg2st.sections.section_file import (
     SPOTS_AT_A_TIME,
-    load_gene_names,
     load_section_arrays,
     load_thumbnail,
     write_section,
@@ -241,7 +241,7 @@ def test_a_section_file_reads_back_with_and_without_anndata(raw, tmp_path):
     assert arrays.warnings == list(section.uns["section"]["warnings"])
     assert len(arrays.warnings) == 1  # 200 µm are 100 px, so a pixel is rather 2 µm
     assert load_section_arrays(path).counts is None
-    assert load_gene_names(path) == ["ACTB", "ERBB2", "KRT5"]
+    assert read_h5ad(path).var_names.tolist() == ["ACTB", "ERBB2", "KRT5"]
     picture, scale = load_thumbnail(path)
     assert picture.shape == (500, 400, 3)
     assert scale == 1
@@ -269,7 +269,7 @@ def test_a_section_file_of_another_format_is_refused(raw, tmp_path):
     del section.uns["section"]["format_version"]
     write_section(section, path)
     with pytest.raises(UserError, match=r"S1\.h5ad has no format version"):
-        load_gene_names(path)
+        load_section_arrays(path)
 
 
 def test_what_is_no_section_file_is_refused(tmp_path):
