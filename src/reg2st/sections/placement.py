@@ -6,6 +6,7 @@ import numpy as np
 
 from reg2st.base.errors import UserError
 from reg2st.sections.raw_section import RawSection
+from reg2st.sections.tissue import tissue_mask
 
 SIZE_TOLERANCE = 0.02
 """Share by which the width of the image may differ from what the platform's own files ask."""
@@ -18,10 +19,6 @@ LEAST_ON_TISSUE = 0.5
 
 CLEARLY_MORE = 0.1
 """Difference of two shares that is not left to chance."""
-
-SMOOTHING_PX = 2
-LEAST_CONTRAST = 0.02
-"""A picture whose saturation (0 to 1) varies by less shows no tissue apart from its background."""
 
 
 @dataclass(frozen=True)
@@ -88,21 +85,6 @@ def check_placement(
             "that image and spot positions are of the same section."
         )
     return Placement(on_image, share, warnings)
-
-
-def tissue_mask(picture: np.ndarray) -> np.ndarray | None:
-    """Where a stained section lies in a picture: bool ``[h, w]``; None if it cannot be told.
-
-    Stained tissue is more saturated than glass. The threshold is Li's minimum cross-entropy
-    (Li and Tam 1998): Otsu's cuts into pale sections.
-    """
-    from skimage.color import rgb2hsv
-    from skimage.filters import gaussian, threshold_li
-
-    saturation = gaussian(rgb2hsv(picture)[..., 1], SMOOTHING_PX)
-    if np.ptp(saturation) < LEAST_CONTRAST:
-        return None
-    return saturation > threshold_li(saturation)
 
 
 def _check_width(raw: RawSection, image: str, width: int) -> None:

@@ -304,7 +304,7 @@ def test_a_real_section_of_hest_lies_on_its_tissue(shared, tmp_path, caplog):
     section = read_section(row, reader("hest").files(row, tmp_path), "real")
     assert section.shape == (200, 338)
     assert section.uns["section"]["warnings"].tolist() == []
-    assert "99 % of the spots lie on tissue" in caplog.text
+    assert "100 % of the spots lie on tissue" in caplog.text
 
 
 def test_a_real_legacy_section_reads_the_same_as_h5ad(shared, tmp_path):

@@ -111,7 +111,7 @@ def test_real_spots_lie_on_tissue_and_those_of_another_image_do_not(shared, imag
     with open_slide(data / "ST-imgs" / f"{image}.jpg") as slide:
         size_px, thumbnail = slide.size_px, slide.thumbnail(1000)
     placement = check_placement(section(pixel_xy), image, size_px, thumbnail)
-    assert placement.tissue_share > 0.9
+    assert placement.tissue_share > 0.85  # half of B4 is loose fat
     assert placement.warnings == []
     mirrored = np.array(size_px) - 1 - pixel_xy
     turned = check_placement(section(mirrored), image, size_px, thumbnail)
