@@ -32,8 +32,14 @@ if os.path.exists(sys.executable):
     sys.executable = shlex.quote(sys.executable)
 
 from reg2st.base.errors import UserError
+from reg2st.models.model_folder import CARD as MODEL_CARD
+from reg2st.models.model_folder import NEEDED as MODEL_FILES
+from reg2st.models.model_folder import SCORES as MODEL_SCORES
 from reg2st.sections.slides import decoded_mb
+from reg2st.study.fits import ALL_SECTIONS
 from reg2st.study.runs import is_network
+from reg2st.study.slide_models import weights_of
+from reg2st.study.slide_sheets import SIMULATED as SIMULATED_SLIDES
 from reg2st.study.specification import dump, files_of
 from reg2st.study.study import Study
 
@@ -85,7 +91,7 @@ def megabytes(files):
 wildcard_constraints:
     dataset=one_of(STUDY.datasets),
     section="[^/]+",
-    split=one_of(STUDY.config.splits),
+    split=one_of([*STUDY.config.splits, ALL_SECTIONS]),
     method=one_of(STUDY.config.methods),
     variant="[a-z0-9_]+",
     fold="[^/]+",
@@ -93,6 +99,9 @@ wildcard_constraints:
     view=one_of(STUDY.config.views),
     encoder=one_of(STUDY.encoders),
     graph=one_of(STUDY.config.graphs),
+    slide=one_of(STUDY.slides),
+    model=one_of(STUDY.slide_models),
+    hub_model="[^/]+",
 
 
 def of_kind(kind):
@@ -195,3 +204,78 @@ def predictions_of_section(wildcards):
 
 def figure_of(wildcards):
     return FIGURES[wildcards.figure]
+
+
+def scores_of_comparison(wildcards):
+    """The scores that a model card shows, if the comparison runs too; else it does not wait."""
+    targets = {str(target) for target in workflow.dag_settings.targets}
+    compares = not targets or targets & {"all", "comparison"}
+    return LAYOUT.scores(wildcards.dataset, "") if compares and STUDY.runs else []
+
+
+def known_scores(wildcards, input):
+    """A params function: scores of an earlier comparison, and when they were written."""
+    file = LAYOUT.scores(wildcards.dataset, "")
+    if input.scores or not os.path.exists(file):
+        return {}
+    return {"file": file, "written": os.path.getmtime(file)}
+
+
+SLIDE_PREDICTIONS = {
+    (slide, model): LAYOUT.slide("predictions.h5ad", slide, model)
+    for model in STUDY.slide_models
+    for slide in STUDY.slides
+}
+
+
+def simulation_of(wildcards):
+    """A params function: settings of a simulated dataset, or of simulated slides."""
+    simulated = wildcards.dataset == SIMULATED_SLIDES
+    source = STUDY.config.slides.source if simulated else source_of(wildcards)
+    return source.simulation.model_dump()
+
+
+def slide_files(wildcards):
+    """An input function: the image of a slide, and the user's own contours if there are any."""
+    slide = STUDY.slides[wildcards.slide]
+    if STUDY.config.slides.source is not None:
+        return {"image": slide.image}
+    files = {"image": slide.image, "tissue": slide.tissue}
+    return {name: local(file) for name, file in files.items() if file}
+
+
+def slide_row(wildcards):
+    """A params function: what sheet and config say of a slide."""
+    slides = STUDY.config.slides
+    row = {
+        "slide": wildcards.slide,
+        "um_per_px": STUDY.slides[wildcards.slide].um_per_px,
+        "grid": slides.grid,
+        "pitch_um": slides.pitch_um,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def slide_model_file(name, file):
+    """A file of the model folder with which slides are predicted."""
+    model = STUDY.slide_models[name]
+    if model.hub is not None:
+        checkpoints.fetch_model.get(hub_model=model.hub.path_name)
+    path = f"{model.folder}/{file}"
+    return local(path) if model.hub is None and model.fit is None else path
+
+
+def slide_model_files(wildcards):
+    """An input function: the files of a model folder that predictions depend on."""
+    return [slide_model_file(wildcards.model, file) for file in MODEL_FILES]
+
+
+def slide_weights(wildcards):
+    """An input function: the weights of the encoders that a model reads."""
+    slide_model_files(wildcards)
+    return [LAYOUT.weights(name) for name in weights_of(STUDY.slide_models[wildcards.model])]
+
+
+def slide_weight_names(wildcards):
+    """A params function: the names of these weights."""
+    return weights_of(STUDY.slide_models[wildcards.model])

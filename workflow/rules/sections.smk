@@ -14,11 +14,11 @@ rule simulate_section:
     benchmark:
         LAYOUT.benchmark("simulate_section", "{dataset}", "{section}")
     wildcard_constraints:
-        dataset=of_kind("simulation"),
+        dataset=f"{of_kind('simulation')}|{SIMULATED_SLIDES}",
     conda:
         "../../envs/data.yaml"
     params:
-        simulation=lambda wildcards: source_of(wildcards).simulation.model_dump(),
+        simulation=simulation_of,
     message:
         "Simulating section {wildcards.section} of {wildcards.dataset}"
     script:

@@ -68,3 +68,60 @@ rule predict:
         "{wildcards.dataset}, {wildcards.split}, seed {wildcards.seed}"
     script:
         "../../scripts/training/predict.py"
+
+
+# Models to take away: one training on all sections of a dataset for each method that can predict
+# slides.
+rule bundle_model:
+    input:
+        files=lambda wildcards: STUDY.fit(**wildcards).run.files(),
+        weights=lambda wildcards: LAYOUT.model(
+            "model.safetensors", **STUDY.fitted_run(**wildcards).model
+        ),
+    output:
+        [LAYOUT.fitted_model(file) for file in MODEL_FILES],
+    log:
+        LAYOUT.log("bundle_model", "{dataset}", "{method}"),
+    benchmark:
+        LAYOUT.benchmark("bundle_model", "{dataset}", "{method}")
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=growing(4000, per_mb=3),
+    params:
+        fit=lambda wildcards: STUDY.fit(**wildcards).model_dump(mode="json", exclude_none=True),
+    message:
+        "Writing the model folder of {wildcards.method} on {wildcards.dataset}"
+    script:
+        "../../scripts/training/bundle_model.py"
+
+
+# The card may change without the model: a comparison that ran later reruns this job alone.
+rule describe_model:
+    input:
+        model=LAYOUT.fitted_model(MODEL_FILES[0]),
+        scores=scores_of_comparison,
+    output:
+        card=LAYOUT.fitted_model(MODEL_CARD),
+        scores=LAYOUT.fitted_model(MODEL_SCORES),
+    log:
+        LAYOUT.log("describe_model", "{dataset}", "{method}"),
+    benchmark:
+        LAYOUT.benchmark("describe_model", "{dataset}", "{method}")
+    conda:
+        "../../envs/report.yaml"
+    params:
+        scores=known_scores,
+    message:
+        "Writing the model card of {wildcards.method} on {wildcards.dataset}"
+    script:
+        "../../scripts/training/describe_model.py"
+
+
+rule models:
+    input:
+        [
+            LAYOUT.fitted_model(file, fit.dataset, fit.method)
+            for fit in STUDY.fits
+            for file in (*MODEL_FILES, MODEL_CARD, MODEL_SCORES)
+        ],

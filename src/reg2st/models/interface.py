@@ -208,6 +208,14 @@ class Model(nn.Module):
         """The parts of a section that a model with these settings reads."""
         return Inputs()
 
+    @classmethod
+    def slide_obstacle(cls, settings: Settings) -> str | None:
+        """Why a model with these settings cannot predict a slide without counts, as a clause.
+
+        None if it can.
+        """
+        return None
+
     def make_room(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Resize buffers whose shapes the training data decide, before saved ones are loaded."""
 

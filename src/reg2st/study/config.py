@@ -38,6 +38,7 @@ from reg2st.study.method_config import (
     MethodName,
     variant_settings,
 )
+from reg2st.study.slides_config import SlidesConfig
 
 if TYPE_CHECKING:
     from reg2st.models.interface import Settings
@@ -126,7 +127,7 @@ class StudyConfig(ConfigModel):
 
     name: StudyName = Field(description="Name of the study; results are in `results/<name>/`.")
     datasets: Annotated[dict[DatasetName, DatasetConfig], WithoutNulls] = Field(
-        min_length=1, description="The datasets by name, see below."
+        {}, description="The datasets by name, see below. A study of slides needs none."
     )
     splits: Listed[Split] = Field(
         ("section_out", "patient_out"),
@@ -172,6 +173,9 @@ class StudyConfig(ConfigModel):
     )
     sensitivity: Sensitivity | None = Field(
         None, description="Variants of a method to compare with it, as curves over its settings."
+    )
+    slides: SlidesConfig | None = Field(
+        None, description="Slides without counts to predict, and the models to use, see below."
     )
     training: TrainingConfig = Field(TrainingConfig(), description="How networks are trained.")
     figures: FiguresConfig = Field(FiguresConfig(), description="What the figures show.")

@@ -40,6 +40,8 @@ class _Check:
         """Valid settings by method and variant."""
 
     def mistakes(self) -> Iterator[Mistake]:
+        if not self.config.datasets and self.config.slides is None:
+            yield Mistake(("datasets",), "must not be empty in a study without `slides`.")
         yield from self._inputs(self.config.inputs, set(InputsConfig.model_fields), ("inputs",))
         for name, method in self.config.methods.items():
             yield from self._method(name, method)

@@ -176,6 +176,10 @@ class DatasetConfig(ConfigModel):
         ),
     )
 
+    licence: Name = Field(
+        "not stated", description="Licence of the data, for the cards of models trained on them."
+    )
+
     @field_validator("root")
     @classmethod
     def _files_are_somewhere(cls, root: str | None, info: ValidationInfo) -> str | None:

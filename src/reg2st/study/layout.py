@@ -125,6 +125,28 @@ class Layout:
         folder = f"{self.cross_validation(**method)}/fold-{fold}"
         return f"{folder}/{file}" if file else folder
 
+    # Models to take away, and slides without counts
+
+    def fitted_model(
+        self, file: str = "", dataset: str = "{dataset}", method: str = "{method}"
+    ) -> str:
+        """The model folder of a method on all sections of a dataset, or a file in it."""
+        folder = f"{self.results}/models/{dataset}/{method}"
+        return f"{folder}/{file}" if file else folder
+
+    def hub_model(self, file: str = "", model: str = "{hub_model}") -> str:
+        """A model folder of a hub, shared by all studies, or a file in it."""
+        folder = f"resources/models/{model}"
+        return f"{folder}/{file}" if file else folder
+
+    def slide(self, file: str, slide: str = "{slide}", model: str = "{model}") -> str:
+        """A file of what a model predicts of a slide."""
+        return f"{self.results}/slides/{model}/{slide}/{file}"
+
+    def slides(self, file: str) -> str:
+        """A table of all slides."""
+        return f"{self.results}/slides/{file}"
+
     # Evaluation
 
     def scores(self, dataset: str = "{dataset}", part: str = "{part}") -> str:

@@ -49,6 +49,11 @@ class Run:
         names = ("dataset", "split", "method", "variant", "seed")
         return {name: getattr(self, name) for name in names}
 
+    @property
+    def model(self) -> dict[str, str | int]:
+        """The same and the fold, which tell where the model is."""
+        return {**self.cross_validation, "fold": self.fold.name}
+
 
 def expand_runs(
     config: StudyConfig, datasets: Mapping[str, Dataset], experiments: Iterable[Experiment]
@@ -63,7 +68,7 @@ def expand_runs(
         UserError: a split without folds.
     """
     experiments = list(experiments)
-    plans = [plan for name in config.methods for plan in _variants(config, name)]
+    plans = [plan for name in config.methods for plan in plans_of(config, name)]
     return [
         Run(dataset=name, split=split, fold=fold, seed=seed, **plan)
         for name, dataset in datasets.items()
@@ -98,8 +103,8 @@ def _splits(
     return {split for wanted in of_experiments or [splits] for split in wanted}
 
 
-def _variants(config: StudyConfig, name: str) -> Iterator[dict]:
-    """The fields of a run that depend on the method and its variant."""
+def plans_of(config: StudyConfig, name: str) -> Iterator[dict]:
+    """The fields of a run that depend on the method and its variant, for each variant."""
     method = config.methods[name]
     for variant in (FULL, *method.variants):
         settings = config.settings_of(name, variant)

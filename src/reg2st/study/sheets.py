@@ -54,26 +54,39 @@ def read_sheet(path: str | Path) -> pd.DataFrame:
             missing that the row's platform needs, a section is listed twice, or a size is not a
             positive number; lists all mistakes.
     """
+    return check_sheet(read_text_sheet(path, "section"), str(path))
+
+
+def read_text_sheet(path: str | Path, row: str) -> pd.DataFrame:
+    """A sheet as it is written: cells of text, rows indexed by their line in the file.
+
+    Args:
+        row: what a row of it is, for messages.
+
+    Raises:
+        UserError: the file is missing, empty or not text, or a row is longer than the header.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"Sample sheet {path} does not exist; check `sheet` in the config.")
     rows = read_rows(path, "sample sheet")
     if not rows:
-        raise UserError(f"Sample sheet {path} is empty; list one section a row below a header.")
+        raise UserError(f"Sample sheet {path} is empty; list one {row} a row below a header.")
     (_, columns), *lines = rows
     width = len(columns)
     longer = [
-        f"line {line} has more cells than the header." for line, row in lines if any(row[width:])
+        f"line {line} has more cells than the header."
+        for line, cells in lines
+        if any(cells[width:])
     ]
     if longer:
         raise refusal(str(path), longer)
-    sheet = pd.DataFrame(
-        [[*row, *[""] * width][:width] for _, row in lines],
+    return pd.DataFrame(
+        [[*cells, *[""] * width][:width] for _, cells in lines],
         columns=columns,
         index=[line for line, _ in lines],
         dtype=str,
     )
-    return check_sheet(sheet, str(path))
 
 
 def check_sheet(sheet: pd.DataFrame, origin: str) -> pd.DataFrame:
@@ -167,7 +180,7 @@ def _wrong_names(row: Mapping[str, str]) -> Iterator[str]:
         if not row[column]:
             yield f"'{column}' is missing; fill it in."
     for column in (*NAME_COLUMNS, "hest_id"):
-        if row[column] and not re.fullmatch(r"\w[\w.-]*", row[column]):
+        if row[column] and not is_name(row[column]):
             yield (
                 f"{column} '{row[column]}' must be a name of letters, digits, '_', "
                 "'-' and '.' that begins with a letter, a digit or '_'; correct it."
@@ -198,7 +211,7 @@ def _wrong_choices(row: Mapping[str, str]) -> Iterator[str]:
 def _wrong_paths(row: Mapping[str, str]) -> Iterator[str]:
     for column in PATH_COLUMNS:
         kind = "folder" if column == "folder" else "file"
-        if not _is_inside(row[column]):
+        if not is_inside(row[column]):
             yield (
                 f"{column} '{row[column]}' must be a plain {kind} below the dataset's "
                 "root; correct it."
@@ -216,7 +229,12 @@ def _wrong_numbers(row: Mapping[str, str]) -> Iterator[str]:
         yield f"bin_um is '{row['bin_um']}'; give whole µm such as 8 or 16."
 
 
-def _is_inside(file: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether text can name a section or a slide, and so a file."""
+    return re.fullmatch(r"\w[\w.-]*", text) is not None
+
+
+def is_inside(file: str) -> bool:
     """Whether a relative file name stays inside its folder."""
     path = PurePosixPath(file)
     return not (path.is_absolute() or ".." in path.parts or "\\" in file) and file.isprintable()

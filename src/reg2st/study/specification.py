@@ -124,6 +124,21 @@ class RunSpec(_Frozen):
         return model_class(self.key.method).inputs(self.parsed_settings())
 
 
+class ModelSpec(_Frozen):
+    """A model to take away: its training, and what a model folder says beyond it.
+
+    Attributes:
+        run: the training on all sections.
+        neighbours, within: of the graph that the method reads; None for a method without one.
+        licence: of the data.
+    """
+
+    run: RunSpec
+    neighbours: int | None = None
+    within: float | None = None
+    licence: str
+
+
 def files_of(runs: Iterable[RunSpec]) -> list[str]:
     """Every file that a job with these runs reads, each once."""
     return list(dict.fromkeys(file for run in runs for file in run.files()))

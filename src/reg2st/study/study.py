@@ -13,11 +13,14 @@ from reg2st.study.config import StudyConfig, read_config
 from reg2st.study.dataset_config import FrozenPanel
 from reg2st.study.datasets import Dataset, read_datasets
 from reg2st.study.experiments import Experiment, read_experiments
+from reg2st.study.fits import ALL_SECTIONS, expand_fits
 from reg2st.study.folds import Fold, Split
 from reg2st.study.layout import Layout
 from reg2st.study.runs import Run, expand_runs
 from reg2st.study.sheets import section_row
-from reg2st.study.specification import RunSpec, SectionFiles
+from reg2st.study.slide_models import SlideModel, read_slide_models
+from reg2st.study.slide_sheets import SlideSource, read_slides
+from reg2st.study.specification import ModelSpec, RunSpec, SectionFiles
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,19 @@ class Study:
         config: the validated configuration.
         datasets: its datasets by name, limited to the selected sections.
         experiments: its experiments by name.
-        runs: every training, in a fixed order.
+        runs: every training of a fold, in a fixed order.
+        fits: every training on all sections of a dataset, for models to take away.
+        slides: slides without counts, by name.
+        slide_models: the models that predict them, by name.
     """
 
     config: StudyConfig
     datasets: dict[str, Dataset]
     experiments: dict[str, Experiment]
     runs: list[Run]
+    fits: list[Run]
+    slides: dict[str, SlideSource]
+    slide_models: dict[str, SlideModel]
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "Study":
@@ -47,7 +56,11 @@ class Study:
         datasets = read_datasets(config)
         experiments = read_experiments(config)
         runs = expand_runs(config, datasets, experiments.values())
-        return cls(config, datasets, experiments, runs)
+        fits = expand_fits(config, datasets)
+        layout = Layout(config.name)
+        slides = read_slides(config.slides, layout)
+        models = read_slide_models(config.slides, fits, layout)
+        return cls(config, datasets, experiments, runs, fits, slides, models)
 
     @cached_property
     def layout(self) -> Layout:
@@ -56,7 +69,7 @@ class Study:
     @cached_property
     def encoders(self) -> dict[str, Encoder]:
         """The encoders of all runs, by their names in paths."""
-        names = {source.encoder for run in self.runs for source in run.features}
+        names = {source.encoder for run in (*self.runs, *self.fits) for source in run.features}
         return {path_name(name): encoder(name) for name in sorted(names)}
 
     @cached_property
@@ -90,6 +103,17 @@ class Study:
         """The specification to train one fold; arguments are a path's wildcards."""
         run = self._run[dataset, split, method["method"], method["variant"], int(method["seed"])]
         return self._spec(run[fold], run[fold].fold.train)
+
+    def fitted_run(self, dataset: str, method: str) -> Run:
+        """The training on all sections of a dataset."""
+        return next(fit for fit in self.fits if (fit.dataset, fit.method) == (dataset, method))
+
+    def fit(self, dataset: str, method: str) -> ModelSpec:
+        """The specification of a model to take away."""
+        run = self.fitted_run(dataset, method)
+        graph = {} if run.needs.graph is None else self.config.graphs[run.needs.graph].model_dump()
+        licence = self.datasets[dataset].config.licence
+        return ModelSpec(run=self._spec(run, run.fold.train), licence=licence, **graph)
 
     def predictions(self, dataset: str, split: str, **method: str) -> list[RunSpec]:
         """The specifications to predict each fold; arguments are a path's wildcards."""
@@ -150,9 +174,8 @@ class Study:
         return [section for section in sections if labels[section]]
 
     def fold(self, dataset: str, split: str, fold: str) -> Fold:
-        return next(
-            run.fold for run in self.select(dataset=dataset, split=split) if run.fold.name == fold
-        )
+        runs = self.fits if split == ALL_SECTIONS else self.select(dataset=dataset, split=split)
+        return next(run.fold for run in runs if run.dataset == dataset and run.fold.name == fold)
 
     def raw_folder(self, dataset: str) -> str:
         """The folder that a dataset's sheet is relative to."""
@@ -206,7 +229,7 @@ class Study:
     @cached_property
     def _folds(self) -> dict[tuple, list[Run]]:
         folds: dict[tuple, list[Run]] = {}
-        for run in self.runs:
+        for run in (*self.runs, *self.fits):
             folds.setdefault(tuple(run.cross_validation.values()), []).append(run)
         return folds
 

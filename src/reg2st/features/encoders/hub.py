@@ -22,21 +22,27 @@ class HubFiles(NamedTuple):
     sha256: dict[str, str]
 
 
-def fetch_from_hub(repo: str, files: list[str], lock: str | os.PathLike) -> HubFiles:
+def fetch_from_hub(
+    repo: str, files: list[str], lock: str | os.PathLike, revision: str | None = None
+) -> HubFiles:
     """Fetch files of a repository, or find them in the cache, which needs no network.
+
+    Args:
+        revision: a commit, tag or branch; None takes the commit in the lock file, or the newest.
 
     Raises:
         UserError: the hub cannot be reached, refuses access, lacks the repository or a file, or
             sends a file that differs from the one in the lock file.
     """
-    held = _read_lock(lock).get(repo)
-    revision = held["revision"] if held else "main"
+    entry = repo if revision is None else f"{repo}@{revision}"
+    held = _read_lock(lock).get(entry)
+    revision = held["revision"] if held else revision or "main"
     paths: dict[str, Path] = {}
     for file in files:
         paths[file] = _download(repo, file, revision)
         revision = paths[file].parent.name
     seen = {file: sha256(path) for file, path in paths.items()}
-    _hold(repo, revision, seen, lock)
+    _hold(entry, revision, seen, lock)
     return HubFiles(revision, paths, seen)
 
 

@@ -50,6 +50,10 @@ class PhikonV2(Encoder):
     pooling: str = "token"
     features: int = 1024
 
+    @property
+    def licence(self) -> str:
+        return "Owkin non-commercial licence (huggingface.co/owkin/phikon-v2)"
+
     def fetch(self, out: str | os.PathLike, lock: str | os.PathLike) -> None:
         files = fetch_from_hub(REPOSITORY, [FILE], lock)
         path = files.paths[FILE]

@@ -1,0 +1,26 @@
+"""Predict a slide that has no counts."""
+
+from reg2st.base.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from pathlib import Path
+
+    from reg2st.base.devices import claim_device
+    from reg2st.training.slide_prediction import SlideFiles, SlideRow, predict_slide
+
+    weights = map(Path, snakemake.input.weights)
+    tissue = snakemake.input.get("tissue")
+    files = SlideFiles(
+        image=Path(snakemake.input.image),
+        model=Path(snakemake.input.model[0]).parent,
+        weights=dict(zip(snakemake.params.weights, weights, strict=True)),
+        tissue=Path(tissue) if tissue else None,
+    )
+    with claim_device() as device:
+        predict_slide(
+            SlideRow.model_validate(snakemake.params.row),
+            files,
+            Path(snakemake.output.predictions),
+            Path(snakemake.output.tissue),
+            device,
+        )
