@@ -221,6 +221,7 @@ def known_scores(wildcards, input):
     return {"file": file, "written": os.path.getmtime(file)}
 
 
+SLIDES_ARE_SIMULATED = STUDY.config.slides is not None and STUDY.config.slides.source is not None
 SLIDE_PREDICTIONS = {
     (slide, model): LAYOUT.slide("predictions.h5ad", slide, model)
     for model in STUDY.slide_models
@@ -238,7 +239,7 @@ def simulation_of(wildcards):
 def slide_files(wildcards):
     """An input function: the image of a slide, and the user's own contours if there are any."""
     slide = STUDY.slides[wildcards.slide]
-    if STUDY.config.slides.source is not None:
+    if SLIDES_ARE_SIMULATED:
         return {"image": slide.image}
     files = {"image": slide.image, "tissue": slide.tissue}
     return {name: local(file) for name, file in files.items() if file}

@@ -110,6 +110,8 @@ use rule draw as draw_on_slide with:
 
 
 onsuccess:
+    if os.path.exists(LAYOUT.slides("summary.tsv")):
+        print(told(LAYOUT.slides("")), "\n", sep="")
     table = Path(LAYOUT.table("txt", "comparison"))
     if table.is_file():
         print(table.read_text(encoding="utf-8"))

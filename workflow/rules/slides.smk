@@ -1,6 +1,8 @@
 # Slides without counts: a model folder and an image give predictions, maps and files for viewers.
 # One job predicts a slide, because reading, embedding and predicting are one stream.
 
+from reg2st.report.slides.cohort import told, write_cohort
+
 
 checkpoint fetch_model:
     output:
@@ -75,6 +77,26 @@ rule draw_slide:
         "../../scripts/slides/draw_slide.py"
 
 
+# The truth of a simulated slide is read here for the first time.
+rule score_slide:
+    input:
+        predictions=LAYOUT.slide("predictions.h5ad"),
+        truth=lambda wildcards: LAYOUT.simulated("truth", SIMULATED_SLIDES, wildcards.slide),
+        spots=lambda wildcards: LAYOUT.simulated("spots", SIMULATED_SLIDES, wildcards.slide),
+    output:
+        LAYOUT.slide("truth.tsv"),
+    log:
+        LAYOUT.log("score_slide", "{model}", "{slide}"),
+    benchmark:
+        LAYOUT.benchmark("score_slide", "{model}", "{slide}")
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "Comparing the predictions of the simulated slide {wildcards.slide} with its truth"
+    script:
+        "../../scripts/slides/score_slide.py"
+
+
 rule summarise_slides:
     input:
         SLIDE_PREDICTIONS.values(),
@@ -99,3 +121,13 @@ rule slides:
     input:
         [LAYOUT.slide("maps.jpg", *key) for key in SLIDE_PREDICTIONS],
         LAYOUT.slides("summary.tsv") if SLIDE_PREDICTIONS else [],
+        [LAYOUT.slide("truth.tsv", *key) for key in SLIDE_PREDICTIONS if SLIDES_ARE_SIMULATED],
+
+
+# A bad slide fails alone; the tables of the others are written all the same.
+onerror:
+    if SLIDE_PREDICTIONS:
+        logs = {key: LAYOUT.log("predict_slide", key[1], key[0]) for key in SLIDE_PREDICTIONS}
+        tables = LAYOUT.slides("summary.tsv"), LAYOUT.slides("failed.tsv")
+        write_cohort(SLIDE_PREDICTIONS, logs, *tables)
+        print(told(LAYOUT.slides("")))

@@ -159,7 +159,7 @@ def read_contours(path: str | os.PathLike) -> shapely.MultiPolygon:
         found = shapely.from_geojson(_as_geometries(json.loads(text)))
     except FileNotFoundError:
         raise UserError(f"The tissue contours {path} do not exist; correct the path.") from None
-    except (ValueError, TypeError, shapely.errors.GEOSException) as error:
+    except (ValueError, TypeError, KeyError, shapely.errors.GEOSException) as error:
         raise UserError(
             f"{path} is not GeoJSON ({str(error).splitlines()[0]}); export the tissue as GeoJSON "
             "from QuPath."

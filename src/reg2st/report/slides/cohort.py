@@ -6,13 +6,13 @@ from pathlib import Path
 
 import h5py
 import pandas as pd
-from anndata.io import read_elem
 
 from reg2st.base.files import written_whole
 
 COLUMNS = ("slide", "model", "spots", "tissue_mm2", "far_share", "flagged")
 FAILED_COLUMNS = ("slide", "model", "reason")
 ERROR = "Error: "
+MOST_TOLD = 5
 
 SlideKey = tuple[str, str]
 """A slide and a model, by their names."""
@@ -52,6 +52,8 @@ def write_cohort(
 
 
 def _summary(path: str | os.PathLike) -> dict[str, object]:
+    from anndata.io import read_elem  # slow to import, and the Snakefile imports this module
+
     with h5py.File(path) as file:
         about = file["uns/slide"]
         return {
@@ -70,3 +72,33 @@ def _reason(log: str | os.PathLike) -> str | None:
     lines = Path(log).read_text(encoding="utf-8").splitlines()
     reasons = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
     return reasons[-1] if reasons else f"see {log}"
+
+
+def told(folder: str | os.PathLike) -> str:
+    """What a terminal shows of the slides whose tables lie in a folder."""
+    folder = Path(folder)
+    summary, failed = (
+        pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype=str, keep_default_na=False)
+        for name in ("summary", "failed")
+    )
+    lines = [f"Slides: {len(summary)} predicted, {len(failed)} failed: {folder / 'summary.tsv'}"]
+    lines += [
+        f"  failed: slide {row.slide}, model {row.model}: {row.reason}"
+        for row in failed.head(MOST_TOLD).itertuples()
+    ]
+    if len(failed) > MOST_TOLD:
+        lines.append(f"  ... all in {folder / 'failed.tsv'}")
+    flagged = summary.loc[summary.get("flagged", "") == "yes", "slide"].unique()
+    if len(flagged):
+        shown = ", ".join(flagged[:MOST_TOLD]) + (" ..." if len(flagged) > MOST_TOLD else "")
+        lines.append(f"  unlike the training sections, do not trust: {shown}")
+    for row in summary.itertuples():
+        truth = folder / row.model / row.slide / "truth.tsv"
+        if truth.is_file():
+            scores = pd.read_csv(truth, sep="\t")
+            lines.append(
+                f"  slide {row.slide}, model {row.model}: mean PCC {scores['pcc'].mean():.2f} with "
+                f"the noiseless truth; the model expected {scores['expected_pcc'].mean():.2f} with "
+                "measured counts"
+            )
+    return "\n".join(lines)

@@ -23,6 +23,7 @@ def simulated_sheet(settings: dict) -> pd.DataFrame:
         UserError: the settings are wrong.
     """
     parsed = parse_simulation(settings)
+    pitch_um = parsed.pitch_px * parsed.um_per_px
     rows = []
     for patient_index in range(parsed.patients):
         patient = chr(ord("A") + patient_index)
@@ -35,6 +36,8 @@ def simulated_sheet(settings: dict) -> pd.DataFrame:
                     "patient": patient,
                     **{kind: names[kind] for kind in ("image", "counts", "spots")},
                     "um_per_px": "",
+                    "spot_pitch_um": f"{pitch_um:g}",
+                    "spot_diameter_um": f"{pitch_um / 2:g}",
                     "labels": names["labels"] if number == 1 else "",
                 }
             )
