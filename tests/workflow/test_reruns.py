@@ -75,6 +75,12 @@ def test_a_setting_trains_that_method_alone(changed):
     assert not [each for each in messages if each.startswith(made_of_sections)]
 
 
+def test_the_size_of_windows_trains_networks_that_have_windows(changed):
+    changed.config["training"] = {"window_spots": 50}
+    work = [each for each in planned(changed) if each.startswith(("Training", "Fitting"))]
+    assert {each.split()[1] for each in work} == {"reg2st"}
+
+
 def test_a_label_file_measures_regions_again(changed):
     labels = next((changed.results / "simulated" / "simulated" / "labels").glob("A1*"))
     text = labels.read_text().splitlines()

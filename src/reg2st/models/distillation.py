@@ -5,6 +5,7 @@ Hist2ST's training (Zeng et al. 2022, section 2.5), which HGGEP takes over.
 
 from collections.abc import Iterable
 from itertools import chain
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from reg2st.models.augment import LUMA, rotate
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors
-from reg2st.models.layers import ZINBHead, zinb_loss
+from reg2st.models.layers import POSITION_TABLES_OBSTACLE, ZINBHead, zinb_loss
 from reg2st.models.pixels import as_channel_x_y, centre_patches
 from reg2st.sections.targets import size_factors
 
@@ -45,6 +46,8 @@ class SelfDistilledNetwork(Network):
         expression   [p, n, G]   LayerNorm, linear; ZINB heads on the same feature
     """
 
+    sees_all_spots: ClassVar[bool] = True
+
     def add_heads(self, width: int) -> None:
         """The layers that read the last hidden feature, of that width."""
         genes = self.sizes.genes
@@ -55,6 +58,10 @@ class SelfDistilledNetwork(Network):
     @classmethod
     def inputs(cls, settings: SelfDistilledSettings) -> Inputs:
         return Inputs(patches=True, graph=settings.graph)
+
+    @classmethod
+    def slide_obstacle(cls, settings: SelfDistilledSettings) -> str | None:
+        return POSITION_TABLES_OBSTACLE
 
     def features(self, passes: Iterable[Tensor], array_xy: Tensor, edge_index: Tensor) -> Tensor:
         """Last hidden feature ``[p, n, d]`` of each pass over the section's patches.

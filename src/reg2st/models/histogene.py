@@ -10,7 +10,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
-from reg2st.models.layers import Dropout, PositionTables, Transformer
+from reg2st.models.layers import (
+    POSITION_TABLES_OBSTACLE,
+    Dropout,
+    PositionTables,
+    Transformer,
+)
 from reg2st.models.pixels import centre_patches
 
 
@@ -43,6 +48,7 @@ class HisToGene(Network):
     """
 
     Settings = HisToGeneSettings
+    sees_all_spots: ClassVar[bool] = True
     presets: ClassVar = {
         "quick": {
             "epochs": 20,
@@ -76,6 +82,10 @@ class HisToGene(Network):
     @classmethod
     def inputs(cls, settings: HisToGeneSettings) -> Inputs:
         return Inputs(patches=True)
+
+    @classmethod
+    def slide_obstacle(cls, settings: HisToGeneSettings) -> str | None:
+        return POSITION_TABLES_OBSTACLE
 
     def forward(self, section: SectionTensors) -> Tensor:
         patches = centre_patches(section.patches, self.settings.patch_px)

@@ -66,6 +66,10 @@ class Tiles:
         """The same tiles on ``device``."""
         return Tiles(self.embedding.to(device), self.on_slide.to(device))
 
+    def part(self, spots: Tensor) -> "Tiles":
+        """The tiles of some spots, int64 ``[m]``."""
+        return Tiles(self.embedding[spots], self.on_slide[spots])
+
 
 @dataclass(frozen=True)
 class SectionTensors:
@@ -120,6 +124,21 @@ class SectionTensors:
         }
         tiles = {name: tiles.to(device) for name, tiles in self.tiles.items()}
         return dataclasses.replace(self, **moved, tiles=tiles)
+
+    def part(self, spots: Tensor) -> "SectionTensors":
+        """Some spots of the section, int64 ``[m]``, with the edges among them."""
+        parts = {
+            each.name: value[spots]
+            for each in dataclasses.fields(self)
+            if each.name != "edge_index" and isinstance(value := getattr(self, each.name), Tensor)
+        }
+        if self.edge_index is not None:
+            number = torch.full((self.n_spots,), -1, device=spots.device)
+            number[spots] = torch.arange(len(spots), device=spots.device)
+            ends = number[self.edge_index]
+            parts["edge_index"] = ends[:, (ends >= 0).all(dim=0)]
+        tiles = {name: tiles.part(spots) for name, tiles in self.tiles.items()}
+        return dataclasses.replace(self, **parts, tiles=tiles)
 
     def without_targets(self) -> "SectionTensors":
         """The same section as a model may see it when predicting."""
@@ -190,13 +209,16 @@ class Model(nn.Module):
 
     A subclass names its ``Settings`` and ``presets`` (named overrides; ``quick`` is for
     demonstrations), says in ``inputs`` what it reads, and in ``expects_pcc`` whether its
-    predictions say what PCC to expect of each gene. Parameters and buffers are all
+    predictions say what PCC to expect of each gene. ``sees_all_spots`` says that all spots of a
+    section see each other and that it predicts expression alone: large sections then go through
+    it in windows (``reg2st.models.windows``). Parameters and buffers are all
     of its state, so saving and loading are the same for every method.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
     presets: ClassVar[dict[str, dict]] = {"quick": {}}
     expects_pcc: ClassVar[bool] = False
+    sees_all_spots: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, sizes: Sizes) -> None:
         super().__init__()

@@ -15,6 +15,12 @@ from reg2st.models.interface import SectionTensors
 
 ZINB_EPSILON = 1e-10
 
+POSITION_TABLES_OBSTACLE = (
+    "its tables of positions know the columns and rows of the training arrays, which a slide "
+    "without counts does not have"
+)
+"""Why networks with ``PositionTables`` cannot predict such a slide."""
+
 
 class PositionTables(nn.Module):
     """Learned tables of columns and rows, drawn from N(0, 1).

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from reg2st.features.graphs import EQUAL_DECIMALS
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
 from reg2st.models.layers import (
+    POSITION_TABLES_OBSTACLE,
     ZINB,
     Attention,
     Dropout,
@@ -280,6 +281,7 @@ class Reg2ST(Network):
             "positions": "none",
         }
     }
+    sees_all_spots: ClassVar[bool] = True
     shuffle_sections = False
 
     def __init__(self, settings: Reg2STSettings, sizes: Sizes) -> None:
@@ -316,6 +318,10 @@ class Reg2ST(Network):
     def inputs(cls, settings: Reg2STSettings) -> Inputs:
         patches = settings.image_encoder == "patch_cnn"
         return Inputs(embedding=not patches, patches=patches)
+
+    @classmethod
+    def slide_obstacle(cls, settings: Reg2STSettings) -> str | None:
+        return POSITION_TABLES_OBSTACLE if settings.positions in ("absolute", "shifted") else None
 
     def forward(self, section: SectionTensors) -> Tensor:
         return self.prediction_head(self.hidden(section).graph_feature)

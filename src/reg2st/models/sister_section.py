@@ -32,6 +32,10 @@ class SisterSection(Regression):
             }
         )
 
+    @classmethod
+    def slide_obstacle(cls, settings: Settings) -> str | None:
+        return "it copies expression from other sections of the slide's patient"
+
     def make_room(self, shapes: dict[str, tuple[int, ...]]) -> None:
         kinds = {
             "xy": torch.float64,

@@ -13,7 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reg2st.models.interface import Inputs, Network, NetworkSettings, SectionTensors, Sizes
-from reg2st.models.layers import Dropout, PositionTables, Transformer
+from reg2st.models.layers import (
+    POSITION_TABLES_OBSTACLE,
+    Dropout,
+    PositionTables,
+    Transformer,
+)
 from reg2st.models.pixels import as_channel_x_y, centre_patches
 
 LEAKY_SLOPE = 0.01
@@ -154,6 +159,7 @@ class THItoGene(Network):
     """
 
     Settings = THItoGeneSettings
+    sees_all_spots: ClassVar[bool] = True
     presets: ClassVar = {
         "quick": {
             "epochs": 20,
@@ -216,6 +222,10 @@ class THItoGene(Network):
     @classmethod
     def inputs(cls, settings: THItoGeneSettings) -> Inputs:
         return Inputs(patches=True, graph=settings.graph)
+
+    @classmethod
+    def slide_obstacle(cls, settings: THItoGeneSettings) -> str | None:
+        return POSITION_TABLES_OBSTACLE
 
     def forward(self, section: SectionTensors) -> Tensor:
         patches = as_channel_x_y(centre_patches(section.patches, self.settings.patch_px))

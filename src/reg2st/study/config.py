@@ -104,6 +104,15 @@ class TrainingConfig(ConfigModel):
     checkpoint_seconds: NonNegativeFloat = Field(
         60, description="Seconds between checkpoints; a killed training loses about this much."
     )
+    window_spots: int = Field(
+        4096,
+        ge=2,
+        description=(
+            "Most spots of a section that networks see at once in which all spots see each other. "
+            "They train on a larger section, and predict it, in overlapping windows of at most "
+            "this many spots, so that time and memory grow with the spots."
+        ),
+    )
 
 
 class FiguresConfig(ConfigModel):

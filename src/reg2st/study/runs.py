@@ -91,6 +91,11 @@ def expects_pcc(method: str) -> bool:
     return model_class(method).expects_pcc
 
 
+def sees_all_spots(method: str) -> bool:
+    """Whether all spots of a section see each other, so that large ones need windows."""
+    return model_class(method).sees_all_spots
+
+
 def _splits(
     method: str, variant: str, splits: Sequence[str], experiments: Iterable[Experiment]
 ) -> set[str]:

@@ -72,6 +72,7 @@ class RunSpec(_Frozen):
         features: sources of the columns of a spot's features.
         standardise: whether features are standardised within each section.
         precision: of a network's training.
+        window_spots: most spots that the method sees at once; None for whole sections.
         target: what is predicted, a key of ``reg2st.sections.targets.TARGETS``.
         panel: the gene panel.
         sections: the sections that the job reads.
@@ -83,6 +84,7 @@ class RunSpec(_Frozen):
     features: tuple[FeatureSource, ...]
     standardise: Literal["none", "section"]
     precision: Literal["auto", "float32", "bfloat16"]
+    window_spots: int | None = None
     target: str
     panel: Path
     sections: tuple[SectionFiles, ...]

@@ -16,7 +16,7 @@ from reg2st.study.experiments import Experiment, read_experiments
 from reg2st.study.fits import ALL_SECTIONS, expand_fits
 from reg2st.study.folds import Fold, Split
 from reg2st.study.layout import Layout
-from reg2st.study.runs import Run, expand_runs
+from reg2st.study.runs import Run, expand_runs, sees_all_spots
 from reg2st.study.sheets import section_row
 from reg2st.study.slide_models import SlideModel, read_slide_models
 from reg2st.study.slide_sheets import SlideSource, read_slides
@@ -247,12 +247,14 @@ class Study:
         )
 
     def _spec(self, run: Run, sections: Sequence[str], model: str | None = None) -> RunSpec:
+        training = self.config.training
         return RunSpec(
             key=run.key,
             settings=run.settings.model_dump(mode="json"),
             features=run.features,
             standardise=run.standardise,
-            precision=self.config.training.precision,
+            precision=training.precision,
+            window_spots=training.window_spots if sees_all_spots(run.method) else None,
             target=self.datasets[run.dataset].config.target,
             panel=self.panel(run.dataset, run.split, run.fold.name),
             sections=[self.section_files(run, section) for section in sections],

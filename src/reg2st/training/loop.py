@@ -15,6 +15,7 @@ from reg2st.base.errors import UserError
 from reg2st.base.memory import keep_freed_memory
 from reg2st.models.interface import Network, SectionTensors
 from reg2st.models.layers import hold_positions
+from reg2st.models.windows import Window, in_windows
 from reg2st.training.checkpoints import load_checkpoint, load_record, save_checkpoint
 
 log = logging.getLogger(__name__)
@@ -59,12 +60,22 @@ def train_network(
     *,
     seed: int,
     precision: str = "float32",
+    window_spots: int | None = None,
     checkpointing: Checkpointing | None = None,
 ) -> list[dict[str, Any]]:
     """Train a network in place and return its history, one row an epoch.
 
     The random state of an epoch depends on seed and epoch only, so a resumed training gives the
     same weights, bit by bit, as an uninterrupted one.
+
+    Args:
+        model: an untrained network.
+        sections: the training sections, on the network's device.
+        seed: of all random draws.
+        precision: float32 or bfloat16.
+        window_spots: most spots of a batch of a network in which all spots see each other: of a
+            larger section each window is a batch, and all its spots count in the loss.
+        checkpointing: where to save the training; None saves nothing.
 
     Raises:
         UserError: the loss is not finite; the last good checkpoint is kept.
@@ -74,7 +85,8 @@ def train_network(
         keep_freed_memory()
     hold_positions(model, sections)
     model.prepare(sections)
-    optimiser, schedule = model.optimiser(steps_per_epoch=model.steps_per_epoch(sections))
+    parts = in_windows(sections, window_spots) if model.sees_all_spots else sections
+    optimiser, schedule = model.optimiser(steps_per_epoch=model.steps_per_epoch(parts))
     history: list[dict[str, Any]] = []
     if checkpointing is not None:
         history = _resume(checkpointing, model, optimiser, schedule)
@@ -94,7 +106,8 @@ def train_network(
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
         rate = optimiser.param_groups[0]["lr"]
         steps, names = [], []
-        for batch in model.batches(sections, torch.default_generator):
+        for batch in model.batches(parts, torch.default_generator):
+            batch = batch.cut() if isinstance(batch, Window) else batch
             optimiser.zero_grad(set_to_none=True)
             with autocast(device, precision):
                 losses = model.losses(batch)

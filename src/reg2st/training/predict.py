@@ -11,6 +11,7 @@ import torch
 
 from reg2st.base.files import written_whole
 from reg2st.models.interface import Prediction, SectionTensors
+from reg2st.models.windows import predict_in_windows
 from reg2st.sections.panels import read_panel
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.study.specification import RunSpec, SectionFiles
@@ -82,7 +83,7 @@ def _predict_fold(run: RunSpec) -> FoldPrediction:
     load_model(model, run.model)
     model.eval()
     with torch.inference_mode():
-        predictions = [model.predict(section) for section in sections]
+        predictions = [predict_in_windows(model, section, run.window_spots) for section in sections]
     rows, pixels = [], []
     for files, section in zip(run.sections, sections, strict=True):
         obs, pixel_xy = _spots(run.key.fold, files, section)

@@ -35,13 +35,14 @@ def fingerprint(run: RunSpec, precision: str, hashes: dict[str, str]) -> str:
 
 
 def identity(run: RunSpec) -> dict[str, Any]:
-    """The run's key, settings, features and target, as plain values."""
+    """The run's key, settings, features, target and windows, as plain values."""
     return {
         **run.key.model_dump(),
         "settings": run.settings,
         "features": [source.model_dump(exclude_none=True) for source in run.features],
         "standardise": run.standardise,
         "target": run.target,
+        "window_spots": run.window_spots,
     }
 
 

@@ -52,6 +52,7 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
             sections,
             seed=run.key.seed,
             precision=precision,
+            window_spots=run.window_spots,
             checkpointing=Checkpointing(
                 checkpoint, checkpoint_seconds, record.fingerprint(run, precision, hashes)
             ),

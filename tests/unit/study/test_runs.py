@@ -106,6 +106,17 @@ def test_methods_read_what_they_need(study):
     assert str(graph.graph) == "results/paper/graphs/nearest_4/her2st/A1.npz"
 
 
+def test_windows_are_of_networks_in_which_all_spots_see_each_other(paper):
+    paper["methods"] = {"ridge": {}, "bleep": {}, "reg2st": {}}
+    paper["training"] = {"window_spots": 500}
+    study = Study.read(paper)
+    bounds = {
+        name: study.training(**FOLD, method=name, fold="B").window_spots
+        for name in paper["methods"]
+    }
+    assert bounds == {"ridge": None, "bleep": None, "reg2st": 500}
+
+
 def test_brightness_is_measured_on_the_view_of_the_patches_and_not_standardised(paper):
     paper["views"] = {"wide": {"field_px": 448}}
     paper["inputs"] = {"patches": "wide", "standardise": "section"}
