@@ -8,7 +8,7 @@ round is taken from the section's own patches, so the statistics follow its stai
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -143,6 +143,8 @@ class Usual:
 @dataclasses.dataclass(frozen=True)
 class LoadedStatistics(LoadedEncoder):
     """The statistics, ready to run once ``for_section`` has set the usual values."""
+
+    without_network: ClassVar[bool] = True
 
     usual: Usual | None = None
 
