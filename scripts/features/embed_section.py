@@ -19,4 +19,5 @@ with job(snakemake.log[0], snakemake.threads):
             loaded,
             snakemake.output[0],
             device=device,
+            workers=snakemake.threads,
         )

@@ -96,13 +96,8 @@ class Fields(Sequence[np.ndarray]):
 
     def __getitem__(self, spots: int | slice) -> np.ndarray:
         if isinstance(spots, slice):
-            return np.stack([self._read(corner) for corner in self.coords[spots]])
-        return self._read(self.coords[spots])
-
-    def _read(self, corner: np.ndarray) -> np.ndarray:
-        x, y = (int(value) for value in corner)
-        if self.field_px == PATCH_PX:
-            return self._slide.read(x, y, PATCH_PX, PATCH_PX)
+            return self._slide.read_squares(self.coords[spots], self.field_px, PATCH_PX)
+        x, y = self.coords[spots].tolist()
         return self._slide.read(x, y, self.field_px, self.field_px, output_px=PATCH_PX)
 
 
@@ -116,8 +111,32 @@ def open_fields(
         UserError: the section or the slide is bad, or the view needs an unknown pixel size.
     """
     section = load_section_arrays(section_path)
-    field_px = view.field_of(section.um_per_px)
+    with open_fields_at(
+        slide_path, section.name, section.barcodes, section.pixel_xy, view, section.um_per_px
+    ) as fields:
+        yield fields
+
+
+@contextmanager
+def open_fields_at(
+    slide_path: str | os.PathLike,
+    name: str,
+    barcodes: np.ndarray,
+    centres: np.ndarray,
+    view: View,
+    slide_um_per_px: float | None,
+) -> Iterator[Fields]:
+    """The fields of view around n places of a slide, which is open within the ``with`` block.
+
+    Args:
+        name: of the section or slide, for messages.
+        barcodes: str ``[n]``, names of the places.
+        centres: float64 ``[n, 2]``, (x, y), px of level 0.
+        slide_um_per_px: micrometres a pixel of level 0, None where unknown.
+
+    Raises:
+        UserError: the slide is bad, or the view needs an unknown pixel size.
+    """
+    field_px = view.field_of(slide_um_per_px)
     with open_slide(slide_path) as slide:
-        yield Fields(
-            slide, section.name, section.barcodes, section.pixel_xy, field_px, section.um_per_px
-        )
+        yield Fields(slide, name, barcodes, centres, field_px, slide_um_per_px)

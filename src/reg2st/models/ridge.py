@@ -1,5 +1,8 @@
 """The control `ridge`: linear regression on image embeddings, in closed form, in float64."""
 
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,9 +11,16 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from reg2st.models.interface import Inputs, Regression, SectionTensors, Settings, Sizes, stacked
+from reg2st.models.second_moments import RidgeFit, SecondMoments, best_penalty
 
 if TYPE_CHECKING:
     from sklearn.model_selection import BaseCrossValidator
+    from sklearn.preprocessing import StandardScaler
+
+MOST_AT_ONCE = 50_000
+"""Training spots that are fitted by scikit-learn, with several copies of them in memory."""
+
+SPOTS_AT_A_TIME = 8192
 
 LEAST_SPREAD = 0.1
 """Lower bound of the divisor of a feature, as a share of the median standard deviation.
@@ -46,7 +56,9 @@ class Ridge(Regression):
     out; with one section, leave out each of five runs of consecutive spots. Of equally good
     penalties the largest is taken. If all training spots are alike, it predicts the mean.
 
-    All steps are linear, so the fitted model is one matrix: ``embedding @ weight + bias``.
+    All steps are linear, so the fitted model is one matrix: ``embedding @ weight + bias``. More
+    than ``MOST_AT_ONCE`` training spots are fitted from sums over them, with the same result up to
+    rounding.
 
     Buffers: ``weight [d, G]``, ``bias [G]``, and ``alpha``, the chosen penalty.
     """
@@ -68,6 +80,12 @@ class Ridge(Regression):
         return {"alpha": float(self.alpha)}
 
     def fit(self, sections: list[SectionTensors]) -> None:
+        if sum(section.n_spots for section in sections) > MOST_AT_ONCE:
+            self._fit_from_sums(sections)
+        else:
+            self._fit_at_once(sections)
+
+    def _fit_at_once(self, sections: list[SectionTensors]) -> None:
         from sklearn.decomposition import PCA
         from sklearn.linear_model import Ridge as RidgeRegression
         from sklearn.model_selection import GridSearchCV
@@ -75,8 +93,7 @@ class Ridge(Regression):
 
         embedding = stacked(sections, "embedding").numpy()
         expression = stacked(sections, "expression").numpy()
-        scaler = StandardScaler().fit(embedding)
-        scaler.scale_ = np.maximum(scaler.scale_, LEAST_SPREAD * np.median(scaler.scale_))
+        scaler = _bound(StandardScaler().fit(embedding))
         scaled = scaler.transform(embedding)
         if not scaled.any():
             self.bias.copy_(torch.from_numpy(expression.mean(axis=0)))
@@ -100,8 +117,60 @@ class Ridge(Regression):
         self.bias.copy_(torch.from_numpy(bias))
         self.alpha.fill_(ridge.alpha)
 
+    def _fit_from_sums(self, sections: list[SectionTensors]) -> None:
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler()
+        for embedding, _ in _chunks(sections):
+            scaler.partial_fit(embedding)
+        scaler = _bound(scaler)
+        parts: dict[int, SecondMoments] = {}
+        held_out, start = _held_out_parts(sections), 0
+        for embedding, expression in _chunks(sections):
+            scaled = scaler.transform(embedding)
+            part = held_out[start : start + len(scaled)]
+            start += len(scaled)
+            for number in np.unique(part):
+                own = SecondMoments.of(scaled[part == number], expression[part == number])
+                parts[number] = parts[number] + own if number in parts else own
+        everything = reduce(add, parts.values())
+        axes = everything.principal_axes(self.settings.components)
+        alpha = best_penalty(
+            [part.along(axes) for part in parts.values()],
+            sorted(self.settings.alphas, reverse=True),
+        )
+        ridge = RidgeFit.of(everything.along(axes), alpha)
+        weight = axes @ ridge.weight / scaler.scale_[:, None]
+        self.weight.copy_(torch.from_numpy(weight))
+        self.bias.copy_(torch.from_numpy(ridge.intercept - scaler.mean_ @ weight))
+        self.alpha.fill_(alpha)
+
     def forward(self, section: SectionTensors) -> Tensor:
         return section.embedding @ self.weight + self.bias
+
+
+def _bound(scaler: "StandardScaler") -> "StandardScaler":
+    """The scaler with divisors of at least ``LEAST_SPREAD`` of the median one."""
+    scaler.scale_ = np.maximum(scaler.scale_, LEAST_SPREAD * np.median(scaler.scale_))
+    return scaler
+
+
+def _chunks(sections: list[SectionTensors]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Embedding and expression of some spots at a time, float64 ``[m, d]`` and ``[m, G]``."""
+    for section in sections:
+        for start in range(0, section.n_spots, SPOTS_AT_A_TIME):
+            some = slice(start, start + SPOTS_AT_A_TIME)
+            embedding, expression = section.embedding[some], section.expression[some]
+            yield embedding.double().cpu().numpy(), expression.double().cpu().numpy()
+
+
+def _held_out_parts(sections: list[SectionTensors]) -> np.ndarray:
+    """Number of the part in which each training spot is held out, int64 ``[n]``."""
+    held_out, groups = _inner_folds(sections)
+    part = np.empty(sum(section.n_spots for section in sections), dtype=np.int64)
+    for number, (_, spots) in enumerate(held_out.split(part, groups=groups)):
+        part[spots] = number
+    return part
 
 
 def _inner_folds(

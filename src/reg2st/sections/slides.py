@@ -5,7 +5,7 @@ Coordinates are pixels of level 0, x the column and y the row.
 
 import math
 import os
-from functools import cached_property
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ CACHE_BYTES = 256 << 20
 
 
 class Slide:
-    """An open slide; a context manager.
+    """An open slide; a context manager. Several threads may read it at once.
 
     Attributes:
         path: the file it was opened from.
@@ -83,10 +83,25 @@ class Slide:
         """
         reduction = 1.0 if output_px is None else width / output_px
         image, downsample = self._read_level(x, y, width, height, reduction)
-        if output_px is not None and image.size != (output_px, output_px):
-            box = (0, 0, width / downsample, height / downsample)
-            image = image.resize((output_px, output_px), Image.Resampling.BICUBIC, box=box)
+        if output_px is not None:
+            image = _resampled(image, width / downsample, height / downsample, output_px)
         return np.asarray(image)
+
+    def read_squares(self, corners: np.ndarray, side_px: float, output_px: int) -> np.ndarray:
+        """Squares of one size, each as ``read`` returns it.
+
+        Args:
+            corners: int64 ``[n, 2]``, top left corners (x, y), pixels of level 0; n is at least 1.
+            side_px: side of the squares, pixels of level 0.
+            output_px: side of the squares returned.
+
+        Returns:
+            uint8 ``[n, output_px, output_px, 3]``.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        return np.stack([self.read(x, y, side_px, side_px, output_px) for x, y in corners.tolist()])
 
     def thumbnail(self, max_px: int) -> np.ndarray:
         """The whole slide, its longer side at most ``max_px``: uint8 ``[h, w, 3]``."""
@@ -132,6 +147,26 @@ class Pyramid(Slide):
             raise damaged(self.path, error) from error
         return np.asarray(on_white(image))
 
+    def read_squares(self, corners: np.ndarray, side_px: float, output_px: int) -> np.ndarray:
+        """As for every slide; squares that overlap are cut from one region that holds them all.
+
+        That gives the same pixels at level 0 only: between the pixels of a coarser level OpenSlide
+        interpolates, by where a region begins.
+        """
+        side = math.ceil(side_px)
+        x, y = corners.min(axis=0).tolist()
+        width, height = (corners.max(axis=0) + side).tolist()
+        width, height = width - x, height - y
+        level = self._slide.get_best_level_for_downsample(side_px / output_px)
+        if level > 0 or width * height >= len(corners) * side**2:
+            return super().read_squares(corners, side_px, output_px)
+        region, _ = self._read_level(x, y, width, height, 1.0)
+        squares = []
+        for left, top in (corners - (x, y)).tolist():
+            square = region.crop((left, top, left + side, top + side))
+            squares.append(np.asarray(_resampled(square, side_px, side_px, output_px)))
+        return np.stack(squares)
+
     def _read_level(
         self, x: int, y: int, width: float, height: float, reduction: float
     ) -> tuple[Image.Image, float]:
@@ -152,20 +187,26 @@ class Picture(Slide):
         self.path = path
         self._stored = PlainImage.find(path)
         self.size_px = self._stored.size_px
+        self._decoded: Image.Image | None = None
+        self._decoding = threading.Lock()
 
     def close(self) -> None:
-        self.__dict__.pop("_image", None)
+        self._decoded = None
 
     def thumbnail(self, max_px: int) -> np.ndarray:
-        if "_image" not in self.__dict__:
+        if self._decoded is None:
             return np.asarray(self._stored.thumbnail(max_px))
-        image = self._image.copy()
+        image = self._decoded.copy()
         image.thumbnail((max_px, max_px))
         return np.asarray(image)
 
-    @cached_property
+    @property
     def _image(self) -> Image.Image:
-        return self._stored.load()
+        """The decoded picture; threads that ask at once wait for the one that decodes it."""
+        with self._decoding:
+            if self._decoded is None:
+                self._decoded = self._stored.load()
+            return self._decoded
 
     def _read_level(
         self, x: int, y: int, width: float, height: float, reduction: float
@@ -224,6 +265,13 @@ def _is_pyramid(path: Path) -> bool:
     if largest:
         page.refuse_turned(path)
     return largest
+
+
+def _resampled(image: Image.Image, width: float, height: float, output_px: int) -> Image.Image:
+    """The part of an image from its top left corner, as a square of ``output_px``."""
+    if image.size == (output_px, output_px):
+        return image
+    return image.resize((output_px, output_px), Image.Resampling.BICUBIC, box=(0, 0, width, height))
 
 
 def decoded_mb(path: str | os.PathLike) -> float:

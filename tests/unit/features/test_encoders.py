@@ -35,7 +35,13 @@ from reg2st.features.encoders.encoder import (
     LoadedNetwork,
 )
 from reg2st.features.encoders.stages import StageStatistics
-from reg2st.features.encoders.tissue_statistics import FEATURE_NAMES, Usual, patch_statistics
+from reg2st.features.encoders.tissue_statistics import (
+    FEATURE_NAMES,
+    QUANTILES,
+    Usual,
+    _quantiles,
+    patch_statistics,
+)
 from reg2st.features.encoders.torchvision_shim import import_timm
 from reg2st.features.fields import View
 from reg2st.sections.section_file import write_section
@@ -372,6 +378,16 @@ def test_tissue_statistics_of_a_blank_patch_are_finite_where_pixels_are_meant():
     assert named["nuclei_log_count"] == 0
     pixels = [value for name, value in named.items() if not name.startswith(("nuclei", "centre"))]
     assert np.isfinite(pixels).all()
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 38, 224 * 224])
+def test_quantiles_of_channels_are_numpys_to_the_bit(pixels):
+    rng = np.random.default_rng(0)
+    channels = np.stack([rng.gamma(1, size=pixels), rng.integers(0, 256, pixels)])
+    channels = channels.astype(np.float32)
+    np.testing.assert_array_equal(
+        _quantiles(channels), np.quantile(channels, QUANTILES, axis=1), strict=True
+    )
 
 
 def test_weights_that_are_missing_damaged_or_anothers_are_refused(efficientnet_weights, tmp_path):

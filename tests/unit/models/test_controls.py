@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from reg2st.base.errors import UserError
+from reg2st.models import ridge
 from reg2st.models.brightness import Brightness
 from reg2st.models.interface import SectionTensors, Settings, Sizes
 from reg2st.models.registry import parse_settings
@@ -106,6 +107,23 @@ def test_ridge_shrinks_noise_more_than_signal():
     noise = [a_section(name, name[0], noise=1e4) for name in ("A1", "B1", "C1")]
     assert float(fitted(Ridge(RidgeSettings(alphas=alphas), SIZES)).alpha) == 1
     assert float(fitted(Ridge(RidgeSettings(alphas=alphas), SIZES), noise).alpha) == 1e6
+
+
+@pytest.mark.parametrize("components", [5, 256])
+@pytest.mark.parametrize("names", ["A1 A2 B1", "A1 A2", "A1"])
+def test_ridge_of_many_spots_is_fitted_from_sums_to_the_same_values(components, names, monkeypatch):
+    """A patient, a section or a part of the section is held out; a feature is constant."""
+    sections = [a_section(name, name[0]) for name in names.split()]
+    for section in sections:
+        section.embedding[:, 3] = 7.5
+    settings = RidgeSettings(components=components, alphas=(0.3, 10, 30, 1e3))
+    at_once = fitted(Ridge(settings, SIZES), sections)
+    monkeypatch.setattr(ridge, "MOST_AT_ONCE", 10)
+    monkeypatch.setattr(ridge, "SPOTS_AT_A_TIME", 7)
+    from_sums = fitted(Ridge(settings, SIZES), sections)
+    assert from_sums.chosen == at_once.chosen
+    torch.testing.assert_close(from_sums.weight, at_once.weight, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(from_sums.bias, at_once.bias, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,21 @@ def test_a_pyramid_is_read_at_the_coarsest_level_that_is_fine_enough(tmp_path):
     assert at_2[100, 100].tolist() == [0, 200, 0]
 
 
+@pytest.mark.parametrize("kind", ["pyramid", "png"])
+@pytest.mark.parametrize("side_px", [64, 60, 37.5, 150.3, 260])
+def test_overlapping_squares_are_as_if_read_one_by_one(kind, side_px, request):
+    """Upsampled, as they are, resampled from level 0, from level 1; over an edge of the slide."""
+    corners = np.array([[x, y] for y in (-9, 4) for x in range(-20, 180, 13)])
+    with open_slide(request.getfixturevalue(kind)) as slide:
+        squares = slide.read_squares(corners, side_px, 64)
+        one_by_one = [slide.read(x, y, side_px, side_px, 64) for x, y in corners.tolist()]
+        np.testing.assert_array_equal(squares, one_by_one)
+        far_apart = np.array([[0, 0], [900, 700]])
+        np.testing.assert_array_equal(
+            slide.read_squares(far_apart, 64, 64)[1], picture()[700:764, 900:964]
+        )
+
+
 def test_the_pixel_size_is_the_files_own(pyramid, png, tmp_path):
     with open_slide(pyramid) as slide:
         assert slide.um_per_px == pytest.approx(0.5, rel=1e-3)

@@ -10,7 +10,12 @@ from reg2st.features.encoders.catalogue import (
     load_encoder,
     path_name,
 )
-from reg2st.features.encoders.embed import Embeddings, embed_section, read_embeddings
+from reg2st.features.encoders.embed import (
+    Embeddings,
+    embed_places,
+    embed_section,
+    read_embeddings,
+)
 from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
 
 __all__ = [
@@ -18,6 +23,7 @@ __all__ = [
     "Embeddings",
     "Encoder",
     "LoadedEncoder",
+    "embed_places",
     "embed_section",
     "encoder",
     "fetch_weights",

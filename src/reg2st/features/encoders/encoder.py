@@ -4,7 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,10 @@ class LoadedEncoder(ABC):
         encoder: the encoder, with no attribute left unknown.
         revision: version of the weights (a commit of the hub, the version of a package).
         sha256: of the published weights file; empty for an encoder without weights.
+        without_network: whether several threads may call it at once, on the CPU.
     """
+
+    without_network: ClassVar[bool] = False
 
     encoder: Encoder
     revision: str

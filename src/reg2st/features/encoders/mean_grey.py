@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class MeanGrey(Encoder):
 @dataclass(frozen=True)
 class LoadedMeanGrey(LoadedEncoder):
     """The mean grey value, ready to run."""
+
+    without_network: ClassVar[bool] = True
 
     def __call__(self, images: "Tensor") -> "Tensor":
         import torch

@@ -8,7 +8,7 @@ round is taken from the section's own patches, so the statistics follow its stai
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -144,6 +144,8 @@ class Usual:
 class LoadedStatistics(LoadedEncoder):
     """The statistics, ready to run once ``for_section`` has set the usual values."""
 
+    without_network: ClassVar[bool] = True
+
     usual: Usual | None = None
 
     @property
@@ -230,9 +232,7 @@ def _pixel_statistics(patch: np.ndarray, haematoxylin: np.ndarray, eosin: np.nda
     faintest = np.minimum(np.minimum(red, green), blue)
     saturation = (brightest - faintest) / np.maximum(brightest, 1)
     channels = np.stack([haematoxylin, eosin, saturation, red, green, blue]).reshape(6, -1)
-    spread = np.vstack(
-        [channels.mean(axis=1), channels.std(axis=1), np.quantile(channels, QUANTILES, axis=1)]
-    )
+    spread = np.vstack([channels.mean(axis=1), channels.std(axis=1), _quantiles(channels)])
     covariance = np.mean((haematoxylin - haematoxylin.mean()) * (eosin - eosin.mean()))
     down, across = sobel(grey, axis=0), sobel(grey, axis=1)
     tensor = np.array(
@@ -254,6 +254,20 @@ def _pixel_statistics(patch: np.ndarray, haematoxylin: np.ndarray, eosin: np.nda
             *bands,
         ]
     )
+
+
+def _quantiles(channels: np.ndarray) -> np.ndarray:
+    """The values of ``np.quantile(channels, QUANTILES, axis=1)``, which takes seven times as long.
+
+    It interpolates as numpy does: from the nearer of two neighbours in order.
+    """
+    ordered = np.sort(channels, axis=1)
+    place = np.array(QUANTILES) * (channels.shape[1] - 1)
+    below = place.astype(int)
+    share = place - below
+    low, high = ordered[:, below], ordered[:, np.minimum(below + 1, channels.shape[1] - 1)]
+    step = high - low
+    return np.where(share < 0.5, low + step * share, high - step * (1 - share)).T
 
 
 def _nuclei(patch: np.ndarray, stained: np.ndarray, usual: Usual) -> dict[str, np.ndarray]:
@@ -307,12 +321,18 @@ def _nuclei(patch: np.ndarray, stained: np.ndarray, usual: Usual) -> dict[str, n
         "haematoxylin": stain,
         "haematoxylin_sd": np.sqrt(np.maximum(mean(haematoxylin**2) - stain**2, 0)),
         "eosin": mean(eosin),
-        "grey": mean(patch.mean(axis=2)),
+        "grey": mean(_grey(patch)),
         "eccentricity": 1 - np.sqrt(minor / major),
     }
     smallest, largest = NUCLEUS_AREA_UM2
     kept = (count > 0) & (area >= smallest) & (area < largest)
     return {name: values[kept] for name, values in nuclei.items()}
+
+
+def _grey(patch: np.ndarray) -> np.ndarray:
+    """Mean of the channels, float64; over the short last axis it takes five times as long."""
+    red, green, blue = (patch[..., channel].astype(np.float64) for channel in range(3))
+    return (red + green + blue) / 3
 
 
 def _nuclei_statistics(nuclei: dict[str, np.ndarray], area_px: float, usual: Usual) -> np.ndarray:
