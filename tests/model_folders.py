@@ -71,7 +71,5 @@ def make_model(folder: Path, method: str = "ridge", **settings: object) -> Path:
     trained = folder / "trained"
     train_run(run, trained, device="cpu", checkpoint_seconds=60)
     model = folder / "model"
-    bundle_model(
-        ModelSpec(run=run, licence="CC0"), trained / "model.safetensors", model
-    )
+    bundle_model(ModelSpec(run=run, licence="CC0"), trained / "model.safetensors", model)
     return model

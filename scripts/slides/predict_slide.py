@@ -22,5 +22,6 @@ with job(snakemake.log[0], snakemake.threads):
             files,
             Path(snakemake.output.predictions),
             Path(snakemake.output.tissue),
-            device,
+            device=device,
+            workers=snakemake.threads,
         )

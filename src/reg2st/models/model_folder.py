@@ -93,6 +93,7 @@ class ModelDescription(_Part):
         blocks: its features, in the order of their columns.
         standardise: whether features are standardised within each slide.
         graph: None for a method without one.
+        window_spots: most spots that the method sees at once; None for whole slides.
         grid: how the training spots lay.
         trained_on: the training data.
         versions, git_commit: of the software.
@@ -109,6 +110,7 @@ class ModelDescription(_Part):
     blocks: tuple[TrainedBlock, ...]
     standardise: str
     graph: TrainedGraph | None
+    window_spots: int | None
     grid: TrainedGrid
     trained_on: TrainedOn
     versions: dict[str, str]

@@ -71,6 +71,7 @@ def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
         blocks=blocks,
         standardise=run.standardise,
         graph=graph,
+        window_spots=run.window_spots,
         grid=_grid(sections),
         trained_on=TrainedOn(
             dataset=run.key.dataset,

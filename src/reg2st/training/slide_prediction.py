@@ -1,5 +1,7 @@
 """Predict a slide that has no counts, from its image to an AnnData file."""
 
+import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import sha256, written_whole
-from reg2st.features.encoders import embed_section, load_encoder, read_embeddings
+from reg2st.features.encoders import embed_places, load_encoder, read_embeddings
 from reg2st.features.fields import PATCH_PX, View
 from reg2st.features.graphs import nearest_neighbours
 from reg2st.features.training_distance import TrainingDistance
@@ -28,7 +30,7 @@ from reg2st.models.model_folder import (
     check_files,
     read_description,
 )
-from reg2st.sections.section_file import write_section
+from reg2st.models.windows import predict_in_windows
 from reg2st.sections.slide_section import lay_spots
 from reg2st.sections.slides import open_slide
 from reg2st.sections.spot_grid import LATTICES, GridName, interleaved
@@ -85,7 +87,9 @@ class SlideFiles:
     tissue: Path | None = None
 
 
-def predict_slide(row: SlideRow, files: SlideFiles, out: Path, contours: Path, device: str) -> None:
+def predict_slide(
+    row: SlideRow, files: SlideFiles, out: Path, contours: Path, *, device: str, workers: int = 1
+) -> None:
     """Write what a model predicts of a slide, and the contours of its tissue.
 
     Embeddings are kept beside ``out`` until it is written, so that a killed job goes on.
@@ -101,6 +105,7 @@ def predict_slide(row: SlideRow, files: SlideFiles, out: Path, contours: Path, d
             which model it was, with the hash of its model.json.
         contours: GeoJSON of the tissue.
         device: ``cpu`` or ``cuda``.
+        workers: threads that read the slide while the device computes.
 
     Raises:
         UserError: the slide, its contours or the model folder is bad, the pixel size is unknown or
@@ -134,7 +139,7 @@ def predict_slide(row: SlideRow, files: SlideFiles, out: Path, contours: Path, d
     log.info("%s: %d spots at a pitch of %g µm.", row.slide, section.n_obs, pitch_um)
 
     unfinished = out.with_name(f"{out.stem}.unfinished")
-    features = _embed(section, files, description, unfinished, device)
+    features = _embed(section, files, description, unfinished, device, workers)
     distance = TrainingDistance.read(files.model / DISTANCE)(features)
     model = description.build()
     load_model(model, files.model / WEIGHTS)
@@ -193,11 +198,16 @@ def _embed(
     description: ModelDescription,
     folder: Path,
     device: str,
+    workers: int,
 ) -> np.ndarray:
-    """The features of the spots, float32 ``[n, d]``, by the encoders and fields of training."""
-    spots = folder / "spots.h5ad"
-    write_section(section, spots)
-    parts = []
+    """The features of the spots, float32 ``[n, d]``, by the encoders and fields of training.
+
+    Finished blocks stay in the folder, for a job that goes on after a killed one.
+    """
+    _keep_only_own(folder, section, files)
+    spots = section.obs_names.to_numpy().astype(str)
+    features = np.empty((len(spots), description.columns), np.float32)
+    start = 0
     for index, block in enumerate(description.blocks):
         loaded = load_encoder(block.encoder, files.weights.get(block.weights))
         if loaded.sha256 != block.sha256:
@@ -207,10 +217,39 @@ def _embed(
                 "weights of that revision."
             )
         path = folder / f"block-{index}.h5"
-        view = View(um_per_px=block.field_um / PATCH_PX)
-        embed_section(files.image, spots, view, loaded, path, device=device)
-        parts.append(read_embeddings(path, section.obs_names.to_numpy()).embeddings)
-    return np.concatenate(parts, axis=1) if parts else np.zeros((section.n_obs, 0), np.float32)
+        if not path.exists():
+            embed_places(
+                files.image,
+                section.uns["section"]["name"],
+                spots,
+                section.obsm["spatial"],
+                View(um_per_px=block.field_um / PATCH_PX),
+                section.uns["section"]["um_per_px"],
+                loaded,
+                path,
+                device=device,
+                workers=workers,
+            )
+        columns = slice(start, start + sum(block.groups))
+        features[:, columns] = read_embeddings(path, spots).embeddings
+        start = columns.stop
+    return features
+
+
+def _keep_only_own(folder: Path, section: "AnnData", files: SlideFiles) -> None:
+    """Empty the folder of unfinished work unless it is of this slide, these spots, this model."""
+    image = files.image.stat()
+    depends_on = {
+        "image": [str(files.image), image.st_size, image.st_mtime_ns],
+        "model": sha256(files.model / DESCRIPTION),
+        "spots": hashlib.sha256(section.obsm["spatial"].tobytes()).hexdigest(),
+        "um_per_px": section.uns["section"]["um_per_px"],
+    }
+    about = folder / "depends_on.json"
+    if not about.is_file() or json.loads(about.read_text(encoding="utf-8")) != depends_on:
+        shutil.rmtree(folder, ignore_errors=True)
+        with written_whole(about) as temporary:
+            temporary.write_text(json.dumps(depends_on), encoding="utf-8")
 
 
 def _predict(
@@ -257,7 +296,7 @@ def _predict(
             target=description.target,
         )
         with torch.inference_mode():
-            parts.append(model.predict(tensors.to(device)))
+            parts.append(predict_in_windows(model, tensors.to(device), description.window_spots))
         rows.append(some)
     order = torch.from_numpy(np.argsort(np.concatenate(rows)))
     return Prediction(

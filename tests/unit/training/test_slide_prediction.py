@@ -33,7 +33,7 @@ def predict(made: Path, out: Path, image: Path | None = None, **said) -> anndata
     weights = {ENCODER: said.pop("weights", made / "weights.safetensors")}
     files = SlideFiles(image or made / "D1.tif", model, weights, tissue)
     contours = out / "tissue.geojson"
-    predict_slide(SlideRow(slide="D1", **said), files, out / "D1.h5ad", contours, "cpu")
+    predict_slide(SlideRow(slide="D1", **said), files, out / "D1.h5ad", contours, device="cpu")
     return anndata.read_h5ad(out / "D1.h5ad")
 
 
@@ -49,9 +49,7 @@ def test_predictions_say_where_what_and_by_which_model(made, predicted):
     np.testing.assert_allclose(predicted.var["mean"], predicted.X.mean(axis=0), rtol=1e-5)
     about = predicted.uns["section"]
     assert (about["um_per_px"], about["spot_pitch_um"]) == (0.5, pytest.approx(120))
-    assert predicted.uns["slide"]["tissue_mm2"] == pytest.approx(
-        predicted.n_obs * 0.12**2, rel=0.2
-    )
+    assert predicted.uns["slide"]["tissue_mm2"] == pytest.approx(predicted.n_obs * 0.12**2, rel=0.2)
     assert predicted.uns["model"]["method"] == "ridge"
     assert predicted.uns["target"] == "paper"
 
@@ -144,7 +142,7 @@ def test_a_coarser_slide_is_upsampled_with_a_word_and_a_far_coarser_one_refused(
 
 def test_bad_slides_are_refused_in_a_sentence(made, tmp_path):
     Image.fromarray(slide(made)).save(tmp_path / "plain.png")
-    with pytest.raises(UserError, match="pixel size of .* is unknown; give um_per_px"):
+    with pytest.raises(UserError, match=r"pixel size of .* is unknown; give um_per_px"):
         predict(made, tmp_path, tmp_path / "plain.png")
     Image.new("RGB", (1500, 1500), (241, 240, 242)).save(tmp_path / "empty.png")
     with pytest.raises(UserError, match="There is no tissue on"):
