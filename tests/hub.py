@@ -1,5 +1,6 @@
-"""A real model hub on loopback, with the part of the hub's protocol that downloads need."""
+"""A real model hub on loopback: the parts of its protocol that downloads and uploads need."""
 
+import base64
 import hashlib
 import json
 import threading
@@ -20,6 +21,7 @@ class Hub:
         self.commits = {name: hashlib.sha1(name.encode()).hexdigest() for name in repositories}
         self.gated: set[str] = set()
         self.requested: list[str] = []
+        self._stored: dict[str, bytes] = {}
 
     def __enter__(self) -> "Hub":
         hub = self
@@ -32,6 +34,23 @@ class Hub:
 
             def do_GET(self) -> None:
                 self._answer(with_body=True)
+
+            def do_POST(self) -> None:
+                self._take()
+
+            def do_PUT(self) -> None:
+                self._take()
+
+            def _take(self) -> None:
+                path = unquote(urlsplit(self.path).path).lstrip("/")
+                hub.requested.append(path)
+                sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                answer = json.dumps(hub.take(path, sent)).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -86,6 +105,44 @@ class Hub:
         }
         return 200, headers, content
 
+    def take(self, path: str, sent: bytes) -> dict:
+        """What the hub answers when something is sent to a path."""
+        parts = path.split("/")
+        if parts[0] == "stored":
+            self._stored[parts[1]] = sent
+            return {}
+        if parts == ["api", "validate-yaml"]:
+            return {"errors": [], "warnings": []}
+        if parts[-1] == "batch":
+            objects = json.loads(sent)["objects"]
+            return {"transfer": "basic", "objects": [self._upload(each) for each in objects]}
+        if parts[:3] == ["api", "repos", "create"]:
+            asked = json.loads(sent)
+            name = f"{asked.get('organization') or 'lab'}/{asked['name']}"
+            self.repositories.setdefault(name, {})
+            self.commits.setdefault(name, hashlib.sha1(name.encode()).hexdigest())
+            return {"url": f"{self.address}/{name}"}
+        name = "/".join(parts[2:4])
+        if parts[4] == "preupload":
+            return {"files": [_upload_mode(each["path"]) for each in json.loads(sent)["files"]]}
+        return self._commit(name, [json.loads(line) for line in sent.splitlines()])
+
+    def _upload(self, wanted: dict) -> dict:
+        place = {"href": f"{self.address}/stored/{wanted['oid']}"}
+        return {**wanted, "actions": {"upload": place}}
+
+    def _commit(self, name: str, lines: list[dict]) -> dict:
+        files = self.repositories[name]
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self._stored[value["oid"]]
+        commit = hashlib.sha1(b"".join(files.values())).hexdigest()
+        self.commits[name] = commit
+        return {"commitUrl": f"{self.address}/{name}/commit/{commit}", "commitOid": commit}
+
     def _describe(self, name: str, rest: list[str]) -> tuple[int, dict[str, str], bytes]:
         if name not in self.repositories:
             return _refused(401, "RepoNotFound", "Repository not found")
@@ -108,3 +165,8 @@ def _refused(
     status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, str], bytes]:
     return status, {"X-Error-Code": code, "X-Error-Message": message, **(headers or {})}, b""
+
+
+def _upload_mode(path: str) -> dict:
+    mode = "lfs" if path.endswith(".safetensors") else "regular"
+    return {"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": None}

@@ -11,6 +11,9 @@ from reg2st.base.files import written_whole
 from reg2st.evaluation.metrics import pearson
 from reg2st.sections.targets import TARGETS
 
+FARTHEST = 0.75
+"""Pitches to the nearest spot of a grid, at most; farther spots lie outside the predicted tissue."""
+
 
 def score_slide(
     predictions: str | os.PathLike,
@@ -20,7 +23,7 @@ def score_slide(
 ) -> None:
     """Compare predictions with the noiseless means at the simulated spots.
 
-    Each simulated spot within half a pitch of a predicted one takes the value of the nearest.
+    Each simulated spot takes the value of the nearest predicted one.
 
     Args:
         predictions: what ``training.slide_prediction.predict_slide`` wrote.
@@ -36,7 +39,7 @@ def score_slide(
     target = TARGETS[predicted.uns["target"]]
     panel = means[predicted.var_names].to_numpy()
     expected = target.expression(panel, means.sum(axis=1).to_numpy())
-    reach = predicted.uns["section"]["spot_pitch_px"] / 2
+    reach = FARTHEST * predicted.uns["section"]["spot_pitch_px"]
     distance, nearest = KDTree(predicted.obsm["spatial"]).query(pixel_xy)
     near = distance <= reach
     table = pd.DataFrame(

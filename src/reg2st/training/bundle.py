@@ -21,9 +21,10 @@ from reg2st.models.model_folder import (
     TrainedOn,
     write_description,
 )
+from reg2st.sections.colours import spot_colours
 from reg2st.sections.geometry import HEXAGONAL
 from reg2st.sections.panels import read_panel
-from reg2st.sections.section_file import SectionArrays, load_section_arrays
+from reg2st.sections.section_file import SectionArrays, load_section_arrays, load_thumbnail
 from reg2st.study.specification import FeatureSource, ModelSpec
 from reg2st.training import record
 
@@ -41,6 +42,7 @@ def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
     """
     run = spec.run
     sections = [load_section_arrays(files.section) for files in run.sections]
+    grid = _grid(sections)
     embedded = [
         [read_embeddings(path, section.barcodes) for path in files.features]
         for files, section in zip(run.sections, sections, strict=True)
@@ -50,8 +52,13 @@ def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
         _block(source, names, [of_section[index] for of_section in embedded])
         for index, source in enumerate(run.features)
     ]
+    colours = [
+        spot_colours(*load_thumbnail(files.section), each.pixel_xy, each.spot_pitch_px)
+        for files, each in zip(run.sections, sections, strict=True)
+    ]
     distance = TrainingDistance.fit(
         [np.concatenate([each.embeddings for each in parts], axis=1) for parts in embedded],
+        colours,
         [section.patient for section in sections],
     )
     with written_whole(out / WEIGHTS) as temporary:
@@ -72,7 +79,7 @@ def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
         standardise=run.standardise,
         graph=graph,
         window_spots=run.window_spots,
-        grid=_grid(sections),
+        grid=grid,
         trained_on=TrainedOn(
             dataset=run.key.dataset,
             licence=spec.licence,

@@ -31,6 +31,7 @@ from reg2st.models.model_folder import (
     read_description,
 )
 from reg2st.models.windows import predict_in_windows
+from reg2st.sections.colours import spot_colours
 from reg2st.sections.slide_section import lay_spots
 from reg2st.sections.slides import open_slide
 from reg2st.sections.spot_grid import LATTICES, GridName, interleaved
@@ -140,7 +141,7 @@ def predict_slide(
 
     unfinished = out.with_name(f"{out.stem}.unfinished")
     features = _embed(section, files, description, unfinished, device, workers)
-    distance = TrainingDistance.read(files.model / DISTANCE)(features)
+    distance = TrainingDistance.read(files.model / DISTANCE)(features, _colours(section))
     model = description.build()
     load_model(model, files.model / WEIGHTS)
     prediction = _predict(model.to(device).eval(), description, section, features, pitch_um, device)
@@ -234,6 +235,18 @@ def _embed(
         features[:, columns] = read_embeddings(path, spots).embeddings
         start = columns.stop
     return features
+
+
+def _colours(section: "AnnData") -> np.ndarray:
+    """The colours around the spots, float32 ``[n, 3]``."""
+    about = section.uns["section"]
+    picture = section.uns["spatial"][about["name"]]
+    return spot_colours(
+        picture["images"]["hires"],
+        picture["scalefactors"]["tissue_hires_scalef"],
+        section.obsm["spatial"],
+        about["spot_pitch_px"],
+    )
 
 
 def _keep_only_own(folder: Path, section: "AnnData", files: SlideFiles) -> None:
