@@ -12,7 +12,7 @@ from reg2st.evaluation.metrics import pearson
 from reg2st.sections.targets import TARGETS
 
 FARTHEST = 0.75
-"""Pitches to the nearest spot of a grid, at most; farther spots lie outside the predicted tissue."""
+"""Pitches to the nearest spot of a grid, at most; what is farther lies outside the tissue found."""
 
 
 def score_slide(

@@ -1,6 +1,6 @@
 """Sheets of slides without counts: where their images are, and what is known of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from reg2st.study.slides_config import SlidesConfig
 
 COLUMNS = ("slide", "image", "um_per_px", "tissue")
 NEEDED = ("slide", "image")
+MISSING_FILES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _listed(sheet: Path, root: Path) -> dict[str, SlideSource]:
     ]
     if mistakes:
         raise refusal(str(sheet), mistakes)
-    return {
+    slides = {
         row["slide"]: SlideSource(
             row["slide"],
             str(root / row["image"]),
@@ -94,6 +95,22 @@ def _listed(sheet: Path, root: Path) -> dict[str, SlideSource]:
         )
         for row in rows.to_dict("records")
     }
+    missing = list(_missing_files(slides.values()))
+    if missing:
+        raise refusal(str(sheet), missing)
+    return slides
+
+
+def _missing_files(slides: Iterable[SlideSource]) -> Iterator[str]:
+    missing = [
+        f"slide {slide.name}: its {kind} {file} does not exist; correct the sheet or `root`."
+        for slide in slides
+        for kind, file in (("image", slide.image), ("tissue", slide.tissue))
+        if file and not Path(file).is_file()
+    ]
+    yield from missing[:MISSING_FILES_SHOWN]
+    if missing[MISSING_FILES_SHOWN:]:
+        yield f"{len(missing) - MISSING_FILES_SHOWN} further files of the sheet do not exist."
 
 
 def _wrong(row: Mapping[str, str]) -> Iterator[str]:
