@@ -93,6 +93,7 @@ wildcard_constraints:
     view=one_of(STUDY.config.views),
     encoder=one_of(STUDY.encoders),
     graph=one_of(STUDY.config.graphs),
+    tiles=one_of(STUDY.tile_grids),
 
 
 def of_kind(kind):
@@ -119,6 +120,12 @@ def raw_image(wildcards):
 def view_of(wildcards):
     """A params function: the field of view."""
     return STUDY.config.views[wildcards.view].model_dump(exclude_none=True)
+
+
+def tiles_of(wildcards):
+    """A params function: the grid of tiles around each spot."""
+    grid = STUDY.tile_grids[wildcards.tiles]
+    return {"side": grid.side, "share": grid.share}
 
 
 def raw_labels(wildcards):

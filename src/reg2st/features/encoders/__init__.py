@@ -10,13 +10,20 @@ from reg2st.features.encoders.catalogue import (
     load_encoder,
     path_name,
 )
-from reg2st.features.encoders.embed import Embeddings, embed_section, read_embeddings
+from reg2st.features.encoders.embed import (
+    Embeddings,
+    Grid,
+    embed_section,
+    read_embeddings,
+    read_tiles,
+)
 from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
 
 __all__ = [
     "ENCODERS",
     "Embeddings",
     "Encoder",
+    "Grid",
     "LoadedEncoder",
     "embed_section",
     "encoder",
@@ -24,4 +31,5 @@ __all__ = [
     "load_encoder",
     "path_name",
     "read_embeddings",
+    "read_tiles",
 ]
