@@ -14,6 +14,7 @@ from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from reg2st.base.errors import UserError
+from reg2st.models.registry import METHODS
 from reg2st.study.config import GRAPHS, read_config
 from reg2st.study.dataset_config import (
     ArchivesSource,
@@ -85,11 +86,17 @@ def shipped_demo(root):
     "name",
     [
         *("config.yaml", "demo.yaml", "experiments.yaml", "ceiling.yaml", "her2st_six.yaml"),
-        *("her2st_six_experiments.yaml", "her2st_zenodo.yaml"),
+        *("her2st_six_experiments.yaml", "her2st_zenodo.yaml", "demo_field.yaml"),
     ],
 )
 def test_shipped_configs_are_valid(shipped, name):
     read_config(shipped.pop(name))
+
+
+def test_the_two_demos_show_every_method_but_triplex(shipped_demo, root):
+    field = yaml.safe_load((root / "config" / "demo_field.yaml").read_text(encoding="utf-8"))
+    assert field["datasets"] == shipped_demo["datasets"]
+    assert {*field["methods"], *shipped_demo["methods"], "triplex"} == METHODS.keys()
 
 
 MISTAKES = {
