@@ -6,9 +6,10 @@ with job(snakemake.log[0], snakemake.threads):
     from contextlib import nullcontext
 
     from reg2st.base.devices import claim_device
-    from reg2st.features.encoders import embed_section, load_encoder
+    from reg2st.features.encoders import Grid, embed_section, load_encoder
     from reg2st.features.fields import View
 
+    tiles = snakemake.params.get("tiles")
     device_of_job = claim_device() if snakemake.resources.get("gpu") else nullcontext("cpu")
     with device_of_job as device:
         loaded = load_encoder(snakemake.wildcards.encoder, snakemake.input.get("weights") or None)
@@ -18,6 +19,7 @@ with job(snakemake.log[0], snakemake.threads):
             View(**snakemake.params.view),
             loaded,
             snakemake.output[0],
+            tiles=Grid(**tiles) if tiles else None,
             device=device,
             workers=snakemake.threads,
         )

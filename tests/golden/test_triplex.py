@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from reg2st.features.tiles import tile_offsets, tiles_on_slide
+from reg2st.features.tiles import on_slide as lies_on_slide
+from reg2st.features.tiles import tile_offsets
 from reg2st.models.interface import SectionTensors, Sizes
 from reg2st.models.triplex import (
     SURROUNDINGS,
@@ -117,9 +118,9 @@ def tokens(model, golden, section, on_slide):
 
 def test_tiles_on_the_slide(golden, on_slide):
     offsets, tile_px = tile_offsets(224, SURROUNDINGS.side, SURROUNDINGS.share)
-    corners = golden["input/pixel_xy"].numpy() - 112
+    corners = golden["input/pixel_xy"].numpy()[:, None] - 112 + offsets
     width_height = golden["input/slide_width_height"].tolist()
-    ours = tiles_on_slide(corners, offsets, tile_px, width_height)
+    ours = lies_on_slide(corners, tile_px, width_height)
     assert torch.equal(torch.from_numpy(ours), on_slide)
 
 

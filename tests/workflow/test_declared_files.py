@@ -10,10 +10,17 @@ from opened_files import opened_by_jobs
 from reg2st.tools.plan import plan
 from studies import smallest
 
+READ_MORE = {
+    "deepspot": {"settings": {"epochs": 1}, "inputs": {"embeddings": [{"encoder": "mean_grey"}]}},
+    "stnet": {"preset": "quick", "settings": {"epochs": 1, "patch_px": 32, "views": 1}},
+}
+"""A method that reads tiles and a graph, and one that reads patches and starts from weights."""
+
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 def test_every_job_opens_exactly_its_inputs(study, tmp_path_factory, monkeypatch):
     study.config = smallest()
+    study.config["methods"] |= READ_MORE
     trace = tmp_path_factory.mktemp("trace") / "calls"
     opened = opened_by_jobs(study.command(), study.folder, trace)
     monkeypatch.chdir(study.folder)

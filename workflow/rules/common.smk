@@ -102,6 +102,7 @@ wildcard_constraints:
     slide=one_of(STUDY.slides),
     model=one_of(STUDY.slide_models),
     hub_model="[^/]+",
+    tiles=one_of(STUDY.tile_grids),
 
 
 def of_kind(kind):
@@ -128,6 +129,12 @@ def raw_image(wildcards):
 def view_of(wildcards):
     """A params function: the field of view."""
     return STUDY.config.views[wildcards.view].model_dump(exclude_none=True)
+
+
+def tiles_of(wildcards):
+    """A params function: the grid of tiles around each spot."""
+    grid = STUDY.tile_grids[wildcards.tiles]
+    return {"side": grid.side, "share": grid.share}
 
 
 def raw_labels(wildcards):

@@ -107,3 +107,24 @@ use rule embed_section as measure_section with:
         runtime=growing(60, per_mb=1, of="section"),
     message:
         "Computing {wildcards.encoder} of {wildcards.section} ({wildcards.view})"
+
+
+use rule embed_section as embed_tiles with:
+    output:
+        LAYOUT.tiles(),
+    log:
+        LAYOUT.log("embed_tiles", "{tiles}", "{encoder}", "{view}", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("embed_tiles", "{tiles}", "{encoder}", "{view}", "{dataset}", "{section}")
+    wildcard_constraints:
+        encoder=one_of(STUDY.encoders),
+    resources:
+        mem_mb=reading_image(4000, per_mb=2),
+        runtime=growing(240, per_mb=10, of="section"),
+        gpu=1,
+    params:
+        view=view_of,
+        tiles=tiles_of,
+    message:
+        "Embedding the {wildcards.tiles} of the spots of {wildcards.section} ({wildcards.view}) "
+        "with {wildcards.encoder}"

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from reg2st.base.errors import UserError
+from reg2st.features.tiles import on_slide, tile_offsets
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.slides import Slide, open_slide
 
@@ -53,16 +54,16 @@ class View(BaseModel):
 
 
 class Fields(Sequence[np.ndarray]):
-    """The fields of view of a section's n spots, in their order, on an open slide.
+    """Fields of view around a section's spots, m of them, on an open slide.
 
     ``fields[i]`` is one field, uint8 ``[224, 224, 3]`` (rows, columns, RGB), white where it
     leaves the slide; ``fields[i:j]`` are several, ``[j - i, 224, 224, 3]``.
 
     Attributes:
         section: the section's name.
-        barcodes: str ``[n]``.
-        coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
-        padded: bool ``[n]``, whether the field extends beyond the slide.
+        barcodes: str ``[n]``, of its spots.
+        coords: int64 ``[m, 2]``, top left corner (x, y) of each field at level 0.
+        padded: bool ``[m]``, whether the field extends beyond the slide.
         field_px: side of the field at level 0.
         um_per_px: micrometres a pixel of what is returned, None where unknown.
     """
@@ -72,18 +73,25 @@ class Fields(Sequence[np.ndarray]):
         slide: Slide,
         section: str,
         barcodes: np.ndarray,
-        centres: np.ndarray,
+        coords: np.ndarray,
         field_px: float,
         slide_um_per_px: float | None,
     ) -> None:
         self._slide = slide
+        self._slide_um_per_px = slide_um_per_px
         self.section = section
         self.barcodes = barcodes
-        self.coords = np.rint(centres - field_px / 2).astype(np.int64)
+        self.coords = coords
         self.field_px = field_px
         self.um_per_px = None if slide_um_per_px is None else slide_um_per_px * field_px / PATCH_PX
-        leaves = (self.coords < 0) | (self.coords + field_px > np.array(slide.size_px))
-        self.padded = leaves.any(axis=1)
+        self.padded = ~on_slide(coords, field_px, slide.size_px)
+
+    def tiles(self, side: int, share: float) -> "Fields":
+        """The tiles of a grid around each spot, spot by spot: see ``tile_offsets``."""
+        offsets, tile_px = tile_offsets(self.field_px, side, share)
+        corners = (self.coords[:, None] + offsets).reshape(-1, 2)
+        about = self._slide, self.section, self.barcodes
+        return Fields(*about, corners, tile_px, self._slide_um_per_px)
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -105,7 +113,9 @@ class Fields(Sequence[np.ndarray]):
 def open_fields(
     slide_path: str | os.PathLike, section_path: str | os.PathLike, view: View
 ) -> Iterator[Fields]:
-    """The fields of view of a section's spots; the slide is open within the ``with`` block.
+    """The field of view of each spot of a section, in the order of the spots.
+
+    The slide is open within the ``with`` block.
 
     Raises:
         UserError: the section or the slide is bad, or the view needs an unknown pixel size.
@@ -138,5 +148,6 @@ def open_fields_at(
         UserError: the slide is bad, or the view needs an unknown pixel size.
     """
     field_px = view.field_of(slide_um_per_px)
+    corners = np.rint(centres - field_px / 2).astype(np.int64)
     with open_slide(slide_path) as slide:
-        yield Fields(slide, name, barcodes, centres, field_px, slide_um_per_px)
+        yield Fields(slide, name, barcodes, corners, field_px, slide_um_per_px)

@@ -25,20 +25,17 @@ def tile_offsets(patch_px: float, side: int, share: float = 1.0) -> tuple[np.nda
     return np.stack([columns.ravel(), rows.ravel()], axis=1), tile_px
 
 
-def tiles_on_slide(
-    corner_xy: ArrayLike, offsets: np.ndarray, tile_px: float, slide_wh: tuple[int, int]
-) -> np.ndarray:
-    """Which tiles lie wholly on the slide; an edge that touches the slide's counts.
+def on_slide(corner_xy: ArrayLike, side_px: float, slide_wh: tuple[int, int]) -> np.ndarray:
+    """Which squares lie wholly on the slide; an edge that touches the slide's counts.
 
     Args:
-        corner_xy: ``[n, 2]``, upper left corner of each spot's patch.
-        offsets: ``[t, 2]``, see ``tile_offsets``.
-        tile_px: side of a tile.
+        corner_xy: ``[..., 2]``, upper left corners (x, y).
+        side_px: side of the squares.
         slide_wh: width and height of the slide.
 
     Returns:
-        bool ``[n, t]``.
+        bool ``[...]``.
     """
-    corners = np.asarray(corner_xy)[:, None] + offsets
-    inside = (corners >= 0) & (corners + tile_px <= np.asarray(slide_wh))
-    return inside.all(axis=2)
+    corners = np.asarray(corner_xy)
+    inside = (corners >= 0) & (corners + side_px <= np.asarray(slide_wh))
+    return inside.all(axis=-1)

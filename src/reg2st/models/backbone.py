@@ -23,6 +23,9 @@ class Backbone(nn.Module):
             architecture it has and whose weights it starts from.
         normalised: whether pixels are normalised by ImageNet's mean and standard deviation.
 
+    Raises:
+        UserError: the encoder is no such network.
+
     Shapes: float ``[b, 3, s, s]``, 0..1, to ``[b, width, s / 32, s / 32]``.
     """
 
@@ -31,6 +34,11 @@ class Backbone(nn.Module):
         from reg2st.features.encoders.torchvision_shim import import_timm
 
         super().__init__()
+        if encoder not in TIMM_NAMES and not encoder.startswith("timm:"):
+            raise UserError(
+                f"A network cannot start from {encoder}: name efficientnet_lite0, or "
+                "timm: and a convolutional network of timm."
+            )
         name = TIMM_NAMES.get(encoder, encoder.removeprefix("timm:"))
         self.network = import_timm().create_model(
             name, pretrained=False, num_classes=0, global_pool=""

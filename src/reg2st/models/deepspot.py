@@ -81,7 +81,9 @@ class DeepSpot(Network):
     """
 
     Settings = DeepSpotSettings
-    presets: ClassVar = {"quick": {"epochs": 30, "learning_rate": 1e-3, "width": 128}}
+    presets: ClassVar = {
+        "quick": {"epochs": 15, "learning_rate": 2e-3, "width": 128, "context": "neighbours"}
+    }
 
     def __init__(self, settings: DeepSpotSettings, sizes: Sizes) -> None:
         super().__init__(settings, sizes)

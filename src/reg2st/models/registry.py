@@ -24,6 +24,11 @@ METHODS = {
     "thitogene": "reg2st.models.thitogene:THItoGene",
     "bleep": "reg2st.models.bleep:BLEEP",
     "mclstexp": "reg2st.models.mclstexp:McLSTExp",
+    "stnet": "reg2st.models.stnet:STNet",
+    "deepspot": "reg2st.models.deepspot:DeepSpot",
+    "miso": "reg2st.models.miso:MISO",
+    "triplex": "reg2st.models.triplex:TRIPLEX",
+    "hggep": "reg2st.models.hggep:HGGEP",
 }
 
 

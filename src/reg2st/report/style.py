@@ -72,11 +72,15 @@ METHOD_COLOURS = {
     "bleep": "#44AA99",
     "mclstexp": "#332288",
     "hggep": "#0072B2",
+    "stnet": "#117733",
+    "triplex": "#DDCC77",
+    "deepspot": "#AA4499",
+    "miso": "#999933",
     "sprig": "#882255",
     "reg2st": "#D55E00",
 }
 """Okabe and Ito's palette, told apart with any colour vision; grey for the training mean,
-Tol's wine for SPRIG, teal for BLEEP, indigo for mclSTExp."""
+Tol's muted palette for SPRIG and the newer methods."""
 
 SPARE_COLOURS = ("#999933", "#AA4499", "#117733", "#44AA99", "#332288")
 """For methods beyond those above (Tol's muted palette)."""

@@ -59,9 +59,11 @@ class GraphConfig(ConfigModel):
 
 VIEWS = {"native": View(field_px=224)}
 GRAPHS = {
+    "nearest_2": GraphConfig(neighbours=2),
     "nearest_4": GraphConfig(neighbours=4),
     "nearest_4_within_2": GraphConfig(neighbours=4, within=2),
     "nearest_8_within_1_5": GraphConfig(neighbours=8, within=1.5),
+    "nearest_8_within_2": GraphConfig(neighbours=8, within=2),
 }
 
 

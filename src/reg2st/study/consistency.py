@@ -1,12 +1,14 @@
 """Checks across the parts of a configuration: names of other parts, settings of methods."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from reg2st.base.errors import UserError
 from reg2st.base.names import closest
 from reg2st.base.validation import Mistake, Place, dotted, mistakes_of, shown
+from reg2st.features.encoders import encoder
 from reg2st.models import registry
 from reg2st.study.method_config import FULL, InputsConfig, MethodConfig, variant_settings
 
@@ -89,7 +91,12 @@ class _Check:
             yield from self._settings(name, variant, method, where, overrides.settings)
 
     def _settings(
-        self, name: str, variant: str, method: MethodConfig, place: Place, written: Collection[str]
+        self,
+        name: str,
+        variant: str,
+        method: MethodConfig,
+        place: Place,
+        written: Mapping[str, Any],
     ) -> Iterator[Mistake]:
         """Mistakes in a variant's settings; only settings written at this place are reported."""
         right = self.settings.setdefault(name, {})
@@ -106,9 +113,15 @@ class _Check:
                 if here:
                     yield mistake
             return
-        graph = model.inputs(settings).graph
-        if graph is not None and (variant == FULL or "graph" in written):
-            yield from self._known(graph, ("graphs",), (*place, "graph"))
+        needs = model.inputs(settings)
+        if needs.graph is not None and (variant == FULL or "graph" in written):
+            yield from self._known(needs.graph, ("graphs",), (*place, "graph"))
+        weights_written = variant == FULL or needs.weights in written.values()
+        if needs.weights is not None and weights_written:
+            try:
+                encoder(needs.weights)
+            except UserError as error:
+                yield Mistake(place, f"{error}".replace("There is", "there is"))
 
     def _experiment(self, experiment: "ExperimentConfig", place: Place) -> Iterator[Mistake]:
         if experiment.method is not None:

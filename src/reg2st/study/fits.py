@@ -38,6 +38,7 @@ def obstacle(config: StudyConfig, method: str) -> str | None:
     """Why a method cannot predict slides without counts; None if it can."""
     settings = config.settings_of(method)
     model = model_class(method)
-    if model.inputs(settings).patches:
-        return "it reads pixels, and slides are predicted from features only"
+    needs = model.inputs(settings)
+    if needs.patches or needs.tiles:
+        return "it reads pixels or tiles, and slides are predicted from features of spots"
     return model.slide_obstacle(settings)

@@ -100,6 +100,17 @@ class Layout:
     ) -> str:
         return f"{self.results}/features/{path_name(encoder)}/{view}/{dataset}/{section}.h5"
 
+    def tiles(
+        self,
+        tiles: str = "{tiles}",
+        encoder: str = "{encoder}",
+        view: str = "{view}",
+        dataset: str = "{dataset}",
+        section: str = "{section}",
+    ) -> str:
+        """Embeddings of the tiles of a grid around each spot."""
+        return f"{self.results}/tiles/{tiles}/{path_name(encoder)}/{view}/{dataset}/{section}.h5"
+
     def graph(
         self, graph: str = "{graph}", dataset: str = "{dataset}", section: str = "{section}"
     ) -> str:

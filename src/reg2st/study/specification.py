@@ -50,17 +50,20 @@ class FeatureSource(_Frozen):
 class SectionFiles(_Frozen):
     """The files of one section; None for files that the method does not read.
 
-    ``features`` are in the order of the run's feature sources.
+    ``features`` are in the order of the run's feature sources, and so are the files of each grid
+    of ``tiles``.
     """
 
     section: Path
     features: tuple[Path, ...] = ()
+    tiles: dict[str, tuple[Path, ...]] = {}
     patches: Path | None = None
     graph: Path | None = None
 
     def all(self) -> list[Path]:
         """Every file, in a fixed order."""
-        return [self.section, *self.features, *filter(None, (self.patches, self.graph))]
+        tiles = [file for files in self.tiles.values() for file in files]
+        return [self.section, *self.features, *tiles, *filter(None, (self.patches, self.graph))]
 
 
 class RunSpec(_Frozen):
@@ -76,6 +79,7 @@ class RunSpec(_Frozen):
         target: what is predicted, a key of ``reg2st.sections.targets.TARGETS``.
         panel: the gene panel.
         sections: the sections that the job reads.
+        weights: those that a part of the network starts from; None when predicting.
         model: the trained model to predict with; None when training.
     """
 
@@ -88,12 +92,13 @@ class RunSpec(_Frozen):
     target: str
     panel: Path
     sections: tuple[SectionFiles, ...]
+    weights: Path | None = None
     model: Path | None = None
 
     def files(self) -> list[str]:
         """Every file that the job reads, each once."""
         files = [self.panel, *(file for section in self.sections for file in section.all())]
-        return list(dict.fromkeys(map(str, filter(None, [*files, self.model]))))
+        return list(dict.fromkeys(map(str, filter(None, [*files, self.weights, self.model]))))
 
     def moved(self, place: Mapping[str, str]) -> "RunSpec":
         """The same run with other file paths, given by the current path."""
@@ -105,13 +110,14 @@ class RunSpec(_Frozen):
             SectionFiles(
                 section=moved(each.section),
                 features=tuple(map(moved, each.features)),
+                tiles={name: tuple(map(moved, files)) for name, files in each.tiles.items()},
                 patches=moved(each.patches),
                 graph=moved(each.graph),
             )
             for each in self.sections
         )
-        changed = {"panel": moved(self.panel), "sections": sections, "model": moved(self.model)}
-        return self.model_copy(update=changed)
+        single = {name: moved(getattr(self, name)) for name in ("panel", "weights", "model")}
+        return self.model_copy(update={**single, "sections": sections})
 
     def parsed_settings(self) -> Settings:
         """The settings as the method's own class.

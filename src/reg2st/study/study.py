@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reg2st.features.encoders import Encoder, encoder, path_name
+from reg2st.models.interface import TileGrid
 from reg2st.sections.readers import reader
 from reg2st.sections.section_row import SectionRow
 from reg2st.study.config import StudyConfig, read_config
@@ -71,6 +72,18 @@ class Study:
         """The encoders of all runs, by their names in paths."""
         names = {source.encoder for run in (*self.runs, *self.fits) for source in run.features}
         return {path_name(name): encoder(name) for name in sorted(names)}
+
+    @cached_property
+    def weights(self) -> list[str]:
+        """The weights of all encoders, and of the networks that start from an encoder's."""
+        started = {run.needs.weights for run in self.runs} - {None}
+        used = {*self.encoders.values(), *map(encoder, started)}
+        return sorted({each.weights for each in used} - {None})
+
+    @cached_property
+    def tile_grids(self) -> dict[str, TileGrid]:
+        """The grids of tiles of all runs, by their names."""
+        return {grid.name: grid for run in self.runs for grid in run.needs.tiles}
 
     @cached_property
     def methods(self) -> list[str]:
@@ -216,6 +229,13 @@ class Study:
                 layout.features(source.encoder, source.view, dataset, section)
                 for source in run.features
             ],
+            tiles={
+                grid.name: [
+                    layout.tiles(grid.name, source.encoder, source.view, dataset, section)
+                    for source in run.features
+                ]
+                for grid in needs.tiles
+            },
             patches=layout.patches(run.patch_view, dataset, section) if needs.patches else None,
             graph=layout.graph(needs.graph, dataset, section) if needs.graph else None,
         )
@@ -258,5 +278,11 @@ class Study:
             target=self.datasets[run.dataset].config.target,
             panel=self.panel(run.dataset, run.split, run.fold.name),
             sections=[self.section_files(run, section) for section in sections],
+            weights=self._weights(run) if model is None else None,
             model=model,
         )
+
+    def _weights(self, run: Run) -> str | None:
+        """The weights that a part of a run's network starts from."""
+        started = run.needs.weights
+        return None if started is None else self.layout.weights(encoder(started).weights)

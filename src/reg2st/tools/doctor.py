@@ -159,7 +159,7 @@ def check_study(configfiles: list[Path]) -> Iterator[Check]:
     except UserError as error:
         yield Check("study", "fail", str(error), "correct it; see config/README.md")
         return
-    for weights in sorted({each.weights for each in study.encoders.values() if each.weights}):
+    for weights in study.weights:
         yield check_weights(weights, Path(study.layout.weights(weights)))
 
 

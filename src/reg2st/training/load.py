@@ -1,19 +1,23 @@
 """Load the files of a section into the tensors that a model reads."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from reg2st.features.encoders import read_embeddings
+from reg2st.features.encoders import read_embeddings, read_tiles
 from reg2st.features.graphs import read_graph
 from reg2st.features.patches import read_patches
-from reg2st.models.interface import FeatureBlock, SectionTensors
+from reg2st.models.interface import FeatureBlock, SectionTensors, Tiles
 from reg2st.sections.panels import read_panel
 from reg2st.sections.positions import numbered_xy, pitch_xy
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import TARGETS
 from reg2st.study.specification import FeatureSource, RunSpec, SectionFiles
+
+Scale = tuple[np.ndarray, np.ndarray]
+"""What is subtracted from each column of features, and what it is then divided by."""
 
 
 def load_sections(run: RunSpec, *, with_targets: bool) -> list[SectionTensors]:
@@ -35,9 +39,12 @@ def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) ->
     needs, spots = run.needs(), arrays.barcodes
     parts: dict[str, torch.Tensor] = {}
     blocks: tuple[FeatureBlock, ...] = ()
+    tiles: dict[str, Tiles] = {}
     if needs.embedding:
-        features, blocks = _features(files, spots, run.features, run.standardise)
-        parts["embedding"] = torch.from_numpy(features)
+        features, blocks = _features(files, spots, run.features)
+        scale = scale_of(features) if run.standardise == "section" else None
+        parts["embedding"] = scaled(features, scale)
+        tiles = {name: _tiles(of_grid, spots, scale) for name, of_grid in files.tiles.items()}
     if needs.patches:
         parts["patches"] = torch.from_numpy(read_patches(files.patches, spots).images)
     if needs.graph is not None:
@@ -54,12 +61,13 @@ def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) ->
         pitch_xy=torch.from_numpy(pitch_xy(arrays)),
         blocks=blocks,
         target=run.target,
+        tiles=tiles,
         **parts,
     )
 
 
 def _features(
-    files: SectionFiles, spots: np.ndarray, sources: Sequence[FeatureSource], standardise: str
+    files: SectionFiles, spots: np.ndarray, sources: Sequence[FeatureSource]
 ) -> tuple[np.ndarray, tuple[FeatureBlock, ...]]:
     """Concatenated features, float32 ``[n, d]``, and the blocks of their columns."""
     parts, blocks = [], []
@@ -68,13 +76,24 @@ def _features(
         parts.append(embeddings.embeddings)
         groups = embeddings.attributes.get("groups", [embeddings.embeddings.shape[1]])
         blocks.append(FeatureBlock(source.encoder, tuple(map(int, groups)), source.view))
-    features = np.concatenate(parts, axis=1)
-    if standardise == "section":
-        features = standardised(features)
-    return features.astype(np.float32, copy=False), tuple(blocks)
+    return np.concatenate(parts, axis=1), tuple(blocks)
 
 
-def standardised(features: np.ndarray) -> np.ndarray:
-    """Features ``[n, d]`` with zero mean and unit variance in each column that varies."""
+def _tiles(files: Sequence[Path], spots: np.ndarray, scale: Scale | None) -> Tiles:
+    """The tiles of a grid, their features standardised as those of the spots' own patches."""
+    embeddings, on_slide = zip(*(read_tiles(path, spots) for path in files), strict=True)
+    everywhere = torch.from_numpy(np.logical_and.reduce(on_slide))
+    return Tiles(scaled(np.concatenate(embeddings, axis=2), scale), everywhere)
+
+
+def scale_of(features: np.ndarray) -> Scale:
+    """Mean and standard deviation of each column ``[d]``; 1 in place of a deviation of 0."""
     spread = features.std(axis=0)
-    return (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return features.mean(axis=0), np.where(spread > 0, spread, 1)
+
+
+def scaled(features: np.ndarray, scale: Scale | None) -> torch.Tensor:
+    """Features minus the mean and divided by the deviation of each column, float32."""
+    if scale is not None:
+        features = (features - scale[0]) / scale[1]
+    return torch.from_numpy(features.astype(np.float32, copy=False))

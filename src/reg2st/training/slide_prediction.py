@@ -36,7 +36,7 @@ from reg2st.sections.slide_section import lay_spots
 from reg2st.sections.slides import open_slide
 from reg2st.sections.spot_grid import LATTICES, GridName, interleaved
 from reg2st.sections.tissue import find_tissue, read_contours, write_contours
-from reg2st.training.load import standardised
+from reg2st.training.load import scale_of, scaled
 from reg2st.training.saved_model import load_model
 
 if TYPE_CHECKING:
@@ -279,8 +279,8 @@ def _predict(
     training.
     """
     grid = description.grid
-    if description.standardise == "section":
-        features = standardised(features)
+    scale = scale_of(features) if description.standardise == "section" else None
+    embedding = scaled(features, scale)
     array_xy = section.obs[["array_col", "array_row"]].to_numpy()
     lattice = np.array(section.uns["section"]["lattice"])
     kind = next(name for name, each in LATTICES.items() if np.allclose(each, lattice))
@@ -303,7 +303,7 @@ def _predict(
             patient=section.uns["section"]["patient"],
             array_xy=torch.from_numpy(array_xy[some] // times),
             pitch_xy=torch.from_numpy(pitches),
-            embedding=torch.from_numpy(features[some]),
+            embedding=embedding[some],
             edge_index=None if edges is None else torch.from_numpy(edges),
             blocks=blocks,
             target=description.target,

@@ -11,6 +11,7 @@ import torch
 
 from reg2st.base.files import clear_leftovers, written_whole
 from reg2st.base.memory import peak_memory_bytes
+from reg2st.features.encoders.weights import read_tensors
 from reg2st.models.interface import Network, Regression, SectionTensors, Sizes
 from reg2st.sections.panels import read_panel
 from reg2st.study.specification import RunSpec
@@ -39,6 +40,8 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
     genes = read_panel(run.panel)
     sections = load_sections(run, with_targets=True)
     model = build_model(run, sizes_of(sections[0], genes), device)
+    if run.weights is not None:
+        model.start_from(read_tensors(run.weights))
     precision = resolved_precision(run.precision, torch.device(device))
     sections = [section.to(device) for section in sections]
     spots = sum(section.n_spots for section in sections)

@@ -1,7 +1,6 @@
 """What every method keeps to."""
 
 import dataclasses
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import torch
 
 from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.interface import Network, SectionTensors, Sizes, Tiles
-from reg2st.models.registry import METHODS
+from reg2st.models.registry import METHODS, method
 from reg2st.sections.geometry import HEXAGONAL
 from reg2st.training.loop import train_network
 from sections import log_expression
@@ -25,18 +24,11 @@ RADIUS = {
 }
 SCATTERED = [[1, 1], [1, 2], [7, 3], [63, 0], [2, 2], [2, 1]]
 GRID = [[x, y] for x in range(5) for y in range(6)]
-NOT_REGISTERED = {
-    "hggep": "reg2st.models.hggep:HGGEP",
-    "stnet": "reg2st.models.stnet:STNet",
-    "deepspot": "reg2st.models.deepspot:DeepSpot",
-    "miso": "reg2st.models.miso:MISO",
-    "triplex": "reg2st.models.triplex:TRIPLEX",
-}
-"""Methods whose inputs the workflow does not deliver, or not by default, yet."""
 QUICKER = {
     "hist2st": {"zinb_weight": 0.25, "dropout": 0.1},
     "histogene": {"learning_rate": 1e-3},
     "bleep": {"neighbours": 5},
+    "deepspot": {"context": "all"},
     "mclstexp": {"neighbours": 5},
     "stnet": {"backbone": "timm:test_resnet", "patch_px": 32},
     "triplex": {
@@ -48,13 +40,8 @@ QUICKER = {
 }
 
 
-def class_of(name):
-    module, attribute = (METHODS | NOT_REGISTERED)[name].split(":")
-    return getattr(import_module(module), attribute)
-
-
 def settings_of(name):
-    model = class_of(name)
+    model = method(name)
     epochs = {"epochs": 4} if "epochs" in model.Settings.model_fields else {}
     return model.Settings(**{**model.presets["quick"], **QUICKER.get(name, {}), **epochs})
 
@@ -66,7 +53,7 @@ def a_section(name, array_xy, seed=0):
     brightness = random.uniform(0.2, 1, size=n)
     patches = random.integers(0, 256, (n, 224, 224, 3)) * brightness[:, None, None, None]
     counts = random.poisson(np.outer(brightness, np.arange(1, GENES + 1)) * 3).astype(np.float32)
-    inputs = class_of(name).inputs(settings_of(name))
+    inputs = method(name).inputs(settings_of(name))
     return SectionTensors(
         f"S{seed}",
         "P1",
@@ -91,7 +78,7 @@ def fitted(name, seed=0, sections=None):
     sections = sections or [a_section(name, GRID, seed=1), a_section(name, GRID, seed=2)]
     torch.manual_seed(seed)
     settings = settings_of(name)
-    model = class_of(name)(settings, Sizes(genes=GENES, features=FEATURES))
+    model = method(name)(settings, Sizes(genes=GENES, features=FEATURES))
     if model.inputs(settings).weights is not None:
         model.start_from(model.backbone.network.state_dict())
     if isinstance(model, Network):
@@ -102,7 +89,7 @@ def fitted(name, seed=0, sections=None):
     return model.eval(), history
 
 
-@pytest.fixture(scope="module", params=sorted(METHODS | NOT_REGISTERED))
+@pytest.fixture(scope="module", params=sorted(METHODS))
 def trained(request):
     """Each method's name, with a model fitted to two small sections."""
     return request.param, *fitted(request.param)
@@ -128,7 +115,7 @@ def test_another_order_of_the_spots_gives_the_same_predictions(trained):
         assert not torch.allclose(prediction[order], prediction, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*METHODS, *NOT_REGISTERED])
+@pytest.mark.parametrize("name", METHODS)
 def test_sections_larger_than_the_position_tables(name):
     """A Visium section: 128 columns, of which a row takes every second, and no square array."""
     array_xy = np.array([[x, y] for y in range(4) for x in range(y % 2, 128, 16)])

@@ -235,6 +235,7 @@ def test_methods_say_whether_they_predict_slides_without_counts():
         "histogene",
         "hist2st",
         "thitogene",
+        "hggep",
     }
     assert Reg2ST.slide_obstacle(Reg2ST.Settings(positions="relative")) is None
     assert "tables of positions" in Reg2ST.slide_obstacle(Reg2ST.Settings(positions="shifted"))

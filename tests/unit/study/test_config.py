@@ -14,7 +14,8 @@ from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from reg2st.base.errors import UserError
-from reg2st.study.config import read_config
+from reg2st.models.registry import METHODS
+from reg2st.study.config import GRAPHS, read_config
 from reg2st.study.dataset_config import (
     ArchivesSource,
     FrozenPanel,
@@ -85,11 +86,17 @@ def shipped_demo(root):
     "name",
     [
         *("config.yaml", "demo.yaml", "experiments.yaml", "ceiling.yaml", "her2st_six.yaml"),
-        *("her2st_six_experiments.yaml", "her2st_zenodo.yaml"),
+        *("her2st_six_experiments.yaml", "her2st_zenodo.yaml", "demo_field.yaml"),
     ],
 )
 def test_shipped_configs_are_valid(shipped, name):
     read_config(shipped.pop(name))
+
+
+def test_the_two_demos_show_every_method_but_triplex(shipped_demo, root):
+    field = yaml.safe_load((root / "config" / "demo_field.yaml").read_text(encoding="utf-8"))
+    assert field["datasets"] == shipped_demo["datasets"]
+    assert {*field["methods"], *shipped_demo["methods"], "triplex"} == METHODS.keys()
 
 
 MISTAKES = {
@@ -106,6 +113,10 @@ MISTAKES = {
     "no whole number": (
         study(seeds=["many"]),
         "seeds[0]: must be a whole number, got 'many'.",
+    ),
+    "unknown encoder to start from": (
+        study(methods={"stnet": {"settings": {"backbone": "resnet18"}}}),
+        "methods.stnet.settings: there is no encoder 'resnet18' (known are phikon_v2,",
     ),
     "no number": (
         study(training={"checkpoint_seconds": "often"}),
@@ -465,7 +476,7 @@ def test_the_command_line_gives_numbers_truth_and_null_as_text():
     assert config.seeds == (0, 1)
     assert config.training.checkpoint_seconds == 0.5
     assert config.views["native"].um_per_px == 0.5
-    assert set(config.graphs) == {"nearest_4_within_2", "nearest_8_within_1_5", "mine"}
+    assert set(config.graphs) == GRAPHS.keys() - {"nearest_4"} | {"mine"}
     assert config.graphs["mine"].within == 1.5
     assert config.datasets["mine"].sections == ("001", "1e5")
     assert config.datasets["mine"].panel.recipe.min_spots == 5

@@ -12,9 +12,11 @@ from reg2st.features.encoders.catalogue import (
 )
 from reg2st.features.encoders.embed import (
     Embeddings,
+    Grid,
     embed_places,
     embed_section,
     read_embeddings,
+    read_tiles,
 )
 from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
 
@@ -22,6 +24,7 @@ __all__ = [
     "ENCODERS",
     "Embeddings",
     "Encoder",
+    "Grid",
     "LoadedEncoder",
     "embed_places",
     "embed_section",
@@ -30,4 +33,5 @@ __all__ = [
     "load_encoder",
     "path_name",
     "read_embeddings",
+    "read_tiles",
 ]

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +35,18 @@ BATCH_SIZE_ON_CPU = 16
 
 TYPICAL_UM_PER_PX = 0.69
 """Taken for a slide of unknown pixel size: that of the HER2+ sections."""
+
+
+class Grid(NamedTuple):
+    """Tiles around each spot: ``tile_offsets`` says where they lie.
+
+    Attributes:
+        side: tiles in a row and in a column.
+        share: side of a tile as a share of the field's.
+    """
+
+    side: int
+    share: float
 
 
 class Embeddings(NamedTuple):
@@ -97,6 +110,7 @@ def embed_places(
     loaded: LoadedEncoder,
     out: str | os.PathLike,
     *,
+    tiles: Grid | None = None,
     device: "torch.device | str" = "auto",
     precision: str = "auto",
     batch_size: int | None = None,
@@ -120,6 +134,7 @@ def embed_places(
         centres: float64 ``[n, 2]``, (x, y), px of level 0.
         view: how much of the slide a field shows.
         slide_um_per_px: micrometres a pixel of level 0, None where unknown.
+        tiles: embed the tiles of this grid around each spot in place of the spot's own field.
         device: "auto" takes a GPU where there is one.
         precision: "float32", "bfloat16", or "auto": the encoder's own on a GPU, float32 on
             the CPU.
@@ -145,7 +160,8 @@ def embed_places(
 
     kept = FinishedRows(out)
     try:
-        with open_fields_at(slide, name, barcodes, centres, view, slide_um_per_px) as fields:
+        with open_fields_at(slide, name, barcodes, centres, view, slide_um_per_px) as whole:
+            fields = whole if tiles is None else whole.tiles(*tiles)
             attributes = _attributes(loaded, precision) | {"field_px": fields.field_px}
             um_per_px = fields.um_per_px
             if um_per_px is None:
@@ -163,10 +179,15 @@ def embed_places(
                 f"{precision}; check its weights, or embed in float32."
             )
         with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
-            file["embeddings"] = embeddings
-            names = fields.barcodes.tolist()
+            names = whole.barcodes.tolist()
             file.create_dataset("barcode", data=names, dtype=h5py.string_dtype())
-            file["coords"] = fields.coords
+            file["coords"] = whole.coords
+            if tiles is None:
+                file["embeddings"] = embeddings
+            else:
+                grid_shape = len(whole), tiles.side**2
+                file["embeddings"] = embeddings.reshape(*grid_shape, -1)
+                file["on_slide"] = ~fields.padded.reshape(grid_shape)
             file.attrs.update(attributes)
     except UserError:
         kept.remove()  # the same rows would fail again
@@ -321,16 +342,38 @@ def read_embeddings(path: str | os.PathLike, spots: np.ndarray | None = None) ->
     Raises:
         UserError: the file is missing, damaged, no embedding file, or belongs to other spots.
     """
+    with _opened(path, spots) as file:
+        return Embeddings(
+            embeddings=file["embeddings"][()],
+            barcodes=file["barcode"].asstr()[()].astype(str),
+            coords=file["coords"][()],
+            attributes=dict(file.attrs),
+        )
+
+
+def read_tiles(path: str | os.PathLike, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read the embeddings of the t tiles around each spot of a section.
+
+    Args:
+        spots: barcodes that the tiles must belong to, in this order.
+
+    Returns:
+        float32 ``[n, t, d]``; and bool ``[n, t]``, whether a tile lies wholly on the slide.
+
+    Raises:
+        UserError: the file is missing, damaged, no file of tiles, or belongs to other spots.
+    """
+    with _opened(path, spots) as file:
+        return file["embeddings"][()], file["on_slide"][()]
+
+
+@contextmanager
+def _opened(path: str | os.PathLike, spots: np.ndarray | None) -> Iterator[h5py.File]:
+    """A file of embeddings of these spots."""
     try:
         with h5py.File(path, "r") as file:
-            barcodes = file["barcode"].asstr()[()].astype(str)
-            check_same_spots(path, barcodes, spots)
-            return Embeddings(
-                embeddings=file["embeddings"][()],
-                barcodes=barcodes,
-                coords=file["coords"][()],
-                attributes=dict(file.attrs),
-            )
+            check_same_spots(path, file["barcode"].asstr()[()].astype(str), spots)
+            yield file
     except FileNotFoundError as error:
         raise UserError(f"The embedding file {path} does not exist.") from error
     except (OSError, KeyError) as error:
