@@ -143,19 +143,20 @@ def embed_places(
         batch_size = BATCH_SIZE_ON_CPU if on_cpu else BATCH_SIZE
     loaded.to(device)
 
-    kept = FinishedRows(out)
-    try:
-        with open_fields_at(slide, name, barcodes, centres, view, slide_um_per_px) as fields:
-            attributes = _attributes(loaded, precision) | {"field_px": fields.field_px}
-            um_per_px = fields.um_per_px
-            if um_per_px is None:
-                um_per_px = fields.field_px / PATCH_PX * TYPICAL_UM_PER_PX
-            else:
-                attributes |= {"um_per_px": um_per_px, "field_um": um_per_px * PATCH_PX}
-            loaded = loaded.for_section(fields, um_per_px)
-            stream = _Stream(fields, loaded, device, precision, batch_size)
-            embeddings = np.empty((len(fields), loaded.features), dtype=np.float32)
-            stream.run(embeddings, kept, _depends_on(slide, stream, attributes), workers)
+    with (
+        open_fields_at(slide, name, barcodes, centres, view, slide_um_per_px) as fields,
+        FinishedRows(out) as kept,
+    ):
+        attributes = _attributes(loaded, precision) | {"field_px": fields.field_px}
+        um_per_px = fields.um_per_px
+        if um_per_px is None:
+            um_per_px = fields.field_px / PATCH_PX * TYPICAL_UM_PER_PX
+        else:
+            attributes |= {"um_per_px": um_per_px, "field_um": um_per_px * PATCH_PX}
+        loaded = loaded.for_section(fields, um_per_px)
+        stream = _Stream(fields, loaded, device, precision, batch_size)
+        embeddings = np.empty((len(fields), loaded.features), dtype=np.float32)
+        stream.run(embeddings, kept, _depends_on(slide, stream, attributes), workers)
         embeddings = loaded.complete(embeddings)
         if not np.isfinite(embeddings).all():
             raise UserError(
@@ -168,12 +169,6 @@ def embed_places(
             file.create_dataset("barcode", data=names, dtype=h5py.string_dtype())
             file["coords"] = fields.coords
             file.attrs.update(attributes)
-    except UserError:
-        kept.remove()  # the same rows would fail again
-        raise
-    finally:
-        kept.close()
-    kept.remove()
 
 
 @dataclass
