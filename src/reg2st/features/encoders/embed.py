@@ -216,12 +216,13 @@ class _Stream:
                 embeddings[chunk] = found
                 kept.append(chunk.start, found, self.batch_size)
                 bar.update(len(found))
+        seconds = time.monotonic() - started
         log.info(
-            "%s: %d fields in %.1f s, of which this thread waited %.1f %% for its %d workers.",
+            "%s: %d fields in %.1f s; it waited %.1f %% of that for %d reading threads.",
             name,
             n - done,
-            time.monotonic() - started,
-            100 * waited / max(time.monotonic() - started, 1e-9),
+            seconds,
+            100 * waited / max(seconds, 1e-9),
             workers,
         )
 
