@@ -1,6 +1,7 @@
 """A made-up study of Visium HD runs in memory that is bounded and in time linear in its bins."""
 
 import csv
+import os
 import resource
 import subprocess
 import sys
@@ -44,9 +45,9 @@ def test_hd_sections_take_bounded_memory_and_linear_time(root, tmp_path):
         config = make_study(folder, bins)
         command = [sys.executable, "-m", "snakemake", "--snakefile", root / "workflow/Snakefile"]
         command += ["--workflow-profile", "none", "--directory", folder, "--configfile", config]
-        done = subprocess.run(
-            [*command, "--cores", "1", "comparison"], capture_output=True, text=True
-        )
+        cores = str(os.cpu_count())
+        command += ["comparison", "--cores", cores, "--set-threads", f"measure_section={cores}"]
+        done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         of_size[bins] = measured(folder / "logs" / "hd")
     rules = sorted(set.union(*map(set, of_size.values())))

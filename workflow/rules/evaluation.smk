@@ -38,6 +38,8 @@ rule estimate_limits:
         LAYOUT.benchmark("estimate_limits", "{dataset}", "{section}")
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=growing(2000, per_mb=10),
     params:
         target=lambda wildcards: STUDY.datasets[wildcards.dataset].config.target,
     message:

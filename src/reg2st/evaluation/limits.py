@@ -11,7 +11,7 @@ import pandas as pd
 from reg2st.evaluation.ceiling import linear_reference, split_half_ceiling
 from reg2st.evaluation.metrics import pearson
 from reg2st.evaluation.tidy import read_tidy
-from reg2st.sections.section_file import load_section_arrays
+from reg2st.sections.section_file import SectionArrays, load_section_arrays
 from reg2st.sections.targets import Target
 
 LIMITS = {
@@ -56,15 +56,11 @@ def section_limits(
         truth: file of the noiseless means of a simulated section; else None.
     """
     arrays = load_section_arrays(section, genes)
-    counts, totals = _evenly_spaced(arrays.counts), _evenly_spaced(arrays.totals)
-    trained_on = [load_section_arrays(other, genes) for other in others]
+    counts, totals = _sample(arrays)
     limits = {
         "split_half": split_half_ceiling(counts, totals, target),
         "linear_reference": linear_reference(
-            counts,
-            totals,
-            [(_evenly_spaced(other.counts), _evenly_spaced(other.totals)) for other in trained_on],
-            target,
+            counts, totals, [_sample(load_section_arrays(other, genes)) for other in others], target
         ),
     }
     if truth is not None:
@@ -90,6 +86,11 @@ def section_limits(
         ],
         ignore_index=True,
     )
+
+
+def _sample(section: SectionArrays) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and totals of the spots that represent a section."""
+    return _evenly_spaced(section.counts), _evenly_spaced(section.totals)
 
 
 def _evenly_spaced(spots: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -110,18 +111,19 @@ def test_neither_workers_nor_batches_change_statistics(encoder, slide, tmp_path)
 
 
 def keep_rows(out: Path, about: dict, rows: np.ndarray, start: int = 0) -> Path:
-    """Kept rows as a killed job leaves them."""
-    kept = FinishedRows(out)
-    kept.resume(about, np.empty((90, 2), np.float32))
-    kept.append(start, rows, batch_size=4)
-    kept.close()
+    """Kept rows as a job leaves them that is stopped by no mistake of the user."""
+    with suppress(KeyboardInterrupt), FinishedRows(out) as kept:
+        kept.resume(about, np.empty((90, 2), np.float32))
+        kept.append(start, rows, batch_size=4)
+        raise KeyboardInterrupt
     return kept.path
 
 
 def resumed(out: Path, about: dict) -> tuple[int, int | None, np.ndarray]:
-    kept, embeddings = FinishedRows(out), np.full((90, 2), np.nan, np.float32)
-    done = kept.resume(about, embeddings)
-    kept.close()
+    embeddings = np.full((90, 2), np.nan, np.float32)
+    with suppress(KeyboardInterrupt), FinishedRows(out) as kept:
+        done = kept.resume(about, embeddings)
+        raise KeyboardInterrupt
     return *done, embeddings
 
 

@@ -158,20 +158,21 @@ def embed_places(
         batch_size = BATCH_SIZE_ON_CPU if on_cpu else BATCH_SIZE
     loaded.to(device)
 
-    kept = FinishedRows(out)
-    try:
-        with open_fields_at(slide, name, barcodes, centres, view, slide_um_per_px) as whole:
-            fields = whole if tiles is None else whole.tiles(*tiles)
-            attributes = _attributes(loaded, precision) | {"field_px": fields.field_px}
-            um_per_px = fields.um_per_px
-            if um_per_px is None:
-                um_per_px = fields.field_px / PATCH_PX * TYPICAL_UM_PER_PX
-            else:
-                attributes |= {"um_per_px": um_per_px, "field_um": um_per_px * PATCH_PX}
-            loaded = loaded.for_section(fields, um_per_px)
-            stream = _Stream(fields, loaded, device, precision, batch_size)
-            embeddings = np.empty((len(fields), loaded.features), dtype=np.float32)
-            stream.run(embeddings, kept, _depends_on(slide, stream, attributes), workers)
+    with (
+        open_fields_at(slide, name, barcodes, centres, view, slide_um_per_px) as whole,
+        FinishedRows(out) as kept,
+    ):
+        fields = whole if tiles is None else whole.tiles(*tiles)
+        attributes = _attributes(loaded, precision) | {"field_px": fields.field_px}
+        um_per_px = fields.um_per_px
+        if um_per_px is None:
+            um_per_px = fields.field_px / PATCH_PX * TYPICAL_UM_PER_PX
+        else:
+            attributes |= {"um_per_px": um_per_px, "field_um": um_per_px * PATCH_PX}
+        loaded = loaded.for_section(fields, um_per_px)
+        stream = _Stream(fields, loaded, device, precision, batch_size)
+        embeddings = np.empty((len(fields), loaded.features), dtype=np.float32)
+        stream.run(embeddings, kept, _depends_on(slide, stream, attributes), workers)
         embeddings = loaded.complete(embeddings)
         if not np.isfinite(embeddings).all():
             raise UserError(
@@ -189,12 +190,6 @@ def embed_places(
                 file["embeddings"] = embeddings.reshape(*grid_shape, -1)
                 file["on_slide"] = ~fields.padded.reshape(grid_shape)
             file.attrs.update(attributes)
-    except UserError:
-        kept.remove()  # the same rows would fail again
-        raise
-    finally:
-        kept.close()
-    kept.remove()
 
 
 @dataclass
@@ -242,12 +237,13 @@ class _Stream:
                 embeddings[chunk] = found
                 kept.append(chunk.start, found, self.batch_size)
                 bar.update(len(found))
+        seconds = time.monotonic() - started
         log.info(
-            "%s: %d fields in %.1f s, of which this thread waited %.1f %% for its %d workers.",
+            "%s: %d fields in %.1f s; it waited %.1f %% of that for %d reading threads.",
             name,
             n - done,
-            time.monotonic() - started,
-            100 * waited / max(time.monotonic() - started, 1e-9),
+            seconds,
+            100 * waited / max(seconds, 1e-9),
             workers,
         )
 

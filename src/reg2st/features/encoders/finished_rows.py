@@ -10,16 +10,21 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from reg2st.base.errors import UserError
+
 RECORD = struct.Struct("<QQQI")
 """Head of a record: first row, rows, fields in a batch, CRC-32 of the float32 values after it."""
 
 
 class FinishedRows:
-    """A file that grows with the rows of a feature matrix ``[n, d]``.
+    """A file that grows with the rows of a feature matrix ``[n, d]``; a context manager.
 
     Its first line says in JSON what the rows are of; each record after it holds some rows. What a
     killed process wrote last may be cut short: reading stops there. Two processes that write the
     same rows at once do no harm, since a record says where its rows belong.
+
+    The file is removed when the block succeeds, and at a ``UserError``, which the same rows would
+    bring about again. It stays after any other error, such as a lack of memory.
     """
 
     def __init__(self, out: str | os.PathLike) -> None:
@@ -27,6 +32,15 @@ class FinishedRows:
         out = Path(out)
         self.path = out.with_name(f"{out.name}.partial")
         self._file: BinaryIO | None = None
+
+    def __enter__(self) -> "FinishedRows":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+        if kind is None or issubclass(kind, UserError):
+            self.path.unlink(missing_ok=True)
 
     def resume(self, about: Mapping[str, Any], embeddings: np.ndarray) -> tuple[int, int | None]:
         """Put the rows that an earlier process finished into ``embeddings``; open the file.
@@ -63,17 +77,6 @@ class FinishedRows:
         values = np.ascontiguousarray(rows, dtype="<f4").tobytes()
         head = RECORD.pack(start, len(rows), batch_size, zlib.crc32(values))
         self._file.write(head + values)
-
-    def close(self) -> None:
-        """Close the file; it stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def remove(self) -> None:
-        """Remove the file: the rows are written elsewhere, or are of no use."""
-        self.close()
-        self.path.unlink(missing_ok=True)
 
 
 def _records(file: BinaryIO, width: int) -> Iterator[tuple[int, np.ndarray, int, int]]:
