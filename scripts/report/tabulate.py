@@ -6,11 +6,12 @@ with job(snakemake.log[0]):
     import dataclasses
 
     from reg2st.report.contents import TABLES
+    from reg2st.report.run_notes import run_notes
     from reg2st.report.section_notes import section_notes
     from reg2st.report.writers import write_table
 
     files = dict(snakemake.input.items())
-    about_sections = section_notes(files.pop("sections"))
+    of_runs, of_sections = run_notes(files.pop("runs")), section_notes(files.pop("sections"))
     table = TABLES[snakemake.wildcards.table].make(files, snakemake.params.settings)
-    noted = dataclasses.replace(table, notes=(*table.notes, *about_sections))
+    noted = dataclasses.replace(table, notes=(*of_runs, *table.notes, *of_sections))
     write_table(noted, *snakemake.output)

@@ -18,22 +18,43 @@ report: "../report/workflow.rst"
 
 rule comparison:
     input:
-        report_files(STUDY),
+        files_for("comparison"),
 
 
 rule ablation:
     input:
-        report_files(STUDY, "ablation"),
+        files_for("ablation"),
 
 
 rule sensitivity:
     input:
-        report_files(STUDY, "sensitivity"),
+        files_for("sensitivity"),
+
+
+# The last job of a target. It only waits for the tables and figures, and fails if a run did.
+rule check_runs:
+    input:
+        runs=lambda wildcards: runs_for(wildcards.target),
+        made=lambda wildcards: ancient(made_for(wildcards.target)),
+    output:
+        LAYOUT.complete(),
+    log:
+        LAYOUT.log("check_runs", "{target}"),
+    wildcard_constraints:
+        target="all|comparison|ablation|sensitivity",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "Checking whether a run failed"
+    script:
+        "../../scripts/report/check_runs.py"
 
 
 rule tabulate:
     input:
         unpack(lambda wildcards: TABLES[wildcards.table].files(STUDY)),
+        runs=lambda wildcards: TABLES[wildcards.table].runs(STUDY),
         sections=SECTIONS,
     output:
         LAYOUT.table("tsv"),
@@ -110,13 +131,10 @@ use rule draw as draw_on_slide with:
 
 
 onsuccess:
-    table = Path(LAYOUT.table("txt", "comparison"))
-    if table.is_file():
-        print(table.read_text(encoding="utf-8"))
-        if "--report-after-run" in sys.argv:
-            given = [each for each in sys.argv if each.startswith("--report=")]
-            given += sys.argv[sys.argv.index("--report") + 1 :] if not given else []
-            print("Report:", given[0].removeprefix("--report="))
-        else:
-            command = shlex.join(["snakemake", *sys.argv[1:], "--report", REPORT])
-            print(f"Write the report with: {command}")
+    show_comparison()
+
+
+# A run that failed stops the last job alone: everything is there to be shown.
+onerror:
+    if was_checked():
+        show_comparison(write_report=True)
