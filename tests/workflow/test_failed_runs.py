@@ -41,7 +41,7 @@ def ended(new_study, tmp_path_factory):
     study = new_study(tmp_path_factory.mktemp("small"))
     counts = write_section(study.folder, "A1")
     write_section(study.folder, "B1", spots=1)
-    (study.folder / "panel.txt").write_text(f"{counts.sum().idxmax()}\n")
+    (study.folder / "panel.txt").write_text(f"{counts.sum().idxmax()}\n1-Mar\n")
     row = "{0}1\t{0}\t{0}1.tif\t{0}1.tsv.gz\t{0}1.spots"
     sheet = "\n".join(["section\tpatient\timage\tcounts\tspots", *map(row.format, "AB")])
     (study.folder / "sheet.tsv").write_text(sheet)
@@ -88,6 +88,13 @@ def test_the_runs_that_failed_stand_below_every_table(ended):
         assert f"Failed: Ridge on mine, leave one section out, fold A1 (seed 0). {FAILURE}" in text
     costs = pd.read_csv(study.results / "tables" / "cost.tsv", sep="\t")
     assert list(costs["fold"]) == ["B1"]
+
+
+def test_a_gene_that_no_section_has_is_said(ended):
+    study, done = ended
+    assert "Warning: 1 of 2 genes of the panel are left out, since no section has" in done.stderr
+    text = (study.results / "tables" / "comparison.md").read_text(encoding="utf-8")
+    assert "Left out of the panel panel.txt, since no section of mine has them: 1 genes" in text
 
 
 def test_a_run_that_failed_predicts_nothing_and_the_other_one_spot(ended):

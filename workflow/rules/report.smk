@@ -2,6 +2,7 @@
 from reg2st.report.captions import about
 from reg2st.report.contents import FIGURES, TABLES
 from reg2st.report.contents import files as report_files
+from reg2st.study.dataset_config import FrozenPanel
 
 # For captions. It is not in params, so that a changed caption reruns nothing.
 config["about"] = about(STUDY)
@@ -9,6 +10,11 @@ SECTIONS = [
     LAYOUT.section(dataset, section)
     for dataset in STUDY.datasets
     for section in STUDY.sections_of(dataset)
+]
+PANELS = [
+    LAYOUT.provenance(LAYOUT.frozen_panel(name))
+    for name, dataset in STUDY.datasets.items()
+    if STUDY.splits_of(name) and isinstance(dataset.config.panel, FrozenPanel)
 ]
 REPORT = f"{LAYOUT.results}/report.html"
 
@@ -55,6 +61,7 @@ rule tabulate:
     input:
         unpack(lambda wildcards: TABLES[wildcards.table].files(STUDY)),
         runs=lambda wildcards: TABLES[wildcards.table].runs(STUDY),
+        panels=PANELS,
         sections=SECTIONS,
     output:
         LAYOUT.table("tsv"),
