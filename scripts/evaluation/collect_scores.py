@@ -3,12 +3,10 @@
 from reg2st.base.jobs import job
 
 with job(snakemake.log[0]) as log:
-    import pandas as pd
-
     from reg2st.base.files import written_whole
-    from reg2st.evaluation.tidy import read_tidy
+    from reg2st.evaluation.scores import collected
 
-    scores = pd.concat(map(read_tidy, snakemake.input), ignore_index=True)
+    scores = collected(snakemake.input)
     with written_whole(snakemake.output[0]) as temporary:
         scores.to_parquet(temporary, index=False)
     log.info("%d scores of %d runs.", len(scores), len(snakemake.input))

@@ -5,13 +5,13 @@ from reg2st.base.jobs import job
 with job(snakemake.log[0]):
     from reg2st.base.files import written_whole
     from reg2st.evaluation.limits import section_limits
-    from reg2st.sections.panels import read_panel
+    from reg2st.sections.panels import read_genes
     from reg2st.sections.targets import TARGETS
 
     limits = section_limits(
         snakemake.input.section,
         snakemake.input.others,
-        read_panel(snakemake.input.panel),
+        read_genes(snakemake.input.panel),
         TARGETS[snakemake.params.target],
         snakemake.input.get("truth") or None,
     )

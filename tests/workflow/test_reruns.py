@@ -81,6 +81,35 @@ def test_the_size_of_windows_trains_networks_that_have_windows(changed):
     assert {each.split()[1] for each in work} == {"reg2st"}
 
 
+@pytest.mark.parametrize(
+    ("change", "panels"),
+    [
+        ({"target": "log_normalised"}, set()),
+        ({"panel": {"recipe": {"variable_genes": 50, "min_spots": 10}}}, {"Selecting genes"}),
+    ],
+    ids=["target", "panel"],
+)
+def test_what_is_predicted_trains_again_without_new_features(changed, change, panels):
+    changed.config["datasets"]["simulated"] |= change
+    found = kinds(planned(changed))
+    trained = {"Training reg2st", "Fitting ridge", "Predicting and", "Estimating limits"}
+    assert trained | panels <= found
+    made = {"Reading section", "Embedding A1", "Cutting patches", "Building the", "Selecting genes"}
+    assert found & made == panels
+
+
+def test_what_was_deleted_of_a_finished_study_is_made_again(changed):
+    assert (changed.results / "report.html").is_file()
+    (changed.results / "tables" / "cost.txt").unlink()
+    next(changed.results.glob("figures/simulated/spots/A1.jpg")).unlink()
+    next(changed.results.glob("figures/simulated/wilcoxon/patient_out.pdf")).unlink()
+    report = ("--report", "results/tiny/report.html", "--report-after-run")
+    done = changed.run("comparison", *report, "--dry-run")
+    for made in ("Tabulating cost", "Drawing spots of simulated, A1", "Drawing wilcoxon of"):
+        assert done.stdout.count(f": {made}") + done.stderr.count(f": {made}") == 1, made
+    assert kinds(planned(changed)) == {"Tabulating cost", "Drawing spots", "Drawing wilcoxon"}
+
+
 def test_a_label_file_measures_regions_again(changed):
     labels = next((changed.results / "simulated" / "simulated" / "labels").glob("A1*"))
     text = labels.read_text().splitlines()

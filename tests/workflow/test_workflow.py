@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -109,6 +110,23 @@ def test_a_wrong_config_is_one_sentence(study, change, sentence):
     assert sentence in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert not study.results.exists()
+
+
+def test_the_command_line_overrides_single_keys(study):
+    """Snakemake passes what stands in lists and dictionaries as text."""
+    dropped = {"root": "nowhere", "sheet": "nowhere.tsv", "panel": {"recipe": {}}}
+    study.config["datasets"]["other"] = dropped
+    done = study.run(
+        *("results/tiny/tables/cost.tsv", "--dry-run", "--config"),
+        *("seeds=[0,1]", "training={checkpoint_seconds: 5}", "ablation=null", "sensitivity=null"),
+        "datasets={other: null, simulated: {panel: {recipe: {min_spots: 5}}, folds: null}}",
+        "views={native: {field_px: 112}}",
+        "graphs={nearest_4: {neighbours: 4, within: 1.5}}",
+        "methods={ridge: null, reg2st: {settings: {epochs: 2, contrastive: false}}}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    training = re.findall(r"Training reg2st \(full\).*, seed (\d)", done.stdout + done.stderr)
+    assert sorted(set(training)) == ["0", "1"]
 
 
 def test_the_paper_is_planned(study, root):

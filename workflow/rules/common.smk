@@ -2,7 +2,9 @@
 import os
 import re
 import shlex
+import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +37,7 @@ from reg2st.base.errors import UserError
 from reg2st.models.model_folder import CARD as MODEL_CARD
 from reg2st.models.model_folder import NEEDED as MODEL_FILES
 from reg2st.models.model_folder import SCORES as MODEL_SCORES
+from reg2st.report.slides.cohort import told, write_cohort
 from reg2st.sections.slides import decoded_mb
 from reg2st.study.fits import ALL_SECTIONS
 from reg2st.study.runs import is_network
@@ -55,6 +58,7 @@ if workflow.is_main_process:
 # Scripts and captions see the config with its defaults.
 config.update(STUDY.config.model_dump(mode="json"))
 LAYOUT = STUDY.layout
+STARTED = time.time()
 RUN = "{dataset}/{split}/{method}/{variant}/seed-{seed}"
 FOLD = "{dataset}/{split}/fold-{fold}"
 
@@ -287,3 +291,77 @@ def slide_weights(wildcards):
 def slide_weight_names(wildcards):
     """A params function: the names of these weights."""
     return weights_of(STUDY.slide_models[wildcards.model])
+
+
+def made_for(target):
+    """The tables and figures of a target; of `all` also the folds."""
+    if target == "all":
+        folds = [
+            LAYOUT.folds(dataset, split)
+            for dataset in STUDY.datasets
+            for split in STUDY.splits_of(dataset)
+        ]
+        return [*made_for("comparison"), *made_for("ablation"), *made_for("sensitivity"), *folds]
+    return report_files(STUDY, "" if target == "comparison" else target)
+
+
+def runs_for(target):
+    """The records of the runs that a target shows."""
+    if target == "all":
+        runs = STUDY.runs
+    elif target == "comparison":
+        runs = STUDY.shown()
+    else:
+        runs = STUDY.shown(target) if target in STUDY.experiments else []
+    return [LAYOUT.model("run.json", fold=run.fold.name, **run.cross_validation) for run in runs]
+
+
+def files_for(target):
+    """What a target asks for."""
+    return [*made_for(target), *([LAYOUT.complete(target)] if runs_for(target) else [])]
+
+
+def was_checked():
+    """Whether the last job of a target began: then all else of it is made."""
+    logs = Path(LAYOUT.log("check_runs", "all")).parent.glob("*.log")
+    return any(log.stat().st_mtime > STARTED for log in logs)
+
+
+def say(text):
+    """Print a text; where the locale lacks a character, a question mark."""
+    sys.stdout.reconfigure(errors="replace")
+    print(text)
+
+
+def show_comparison(write_report=False):
+    """Print the table of the comparison, and where the report is or how to write it.
+
+    Snakemake writes no report after a run that failed, so `write_report` does.
+    """
+    table = Path(LAYOUT.table("txt", "comparison"))
+    if not table.is_file():
+        return
+    say(table.read_text(encoding="utf-8"))
+    arguments = [each for each in sys.argv[1:] if each != "--report-after-run"]
+    if len(arguments) == len(sys.argv) - 1:
+        say(f"Write the report with: {shlex.join(['snakemake', *arguments, '--report', REPORT])}")
+        return
+    if write_report:
+        command = [*shlex.split(sys.executable), "-m", "snakemake", *arguments, "--nolock"]
+        subprocess.run(command, check=True, capture_output=True)
+    given = [each for each in arguments if each.startswith("--report=")]
+    given = given or arguments[arguments.index("--report") + 1 :]
+    say(f"Report: {given[0].removeprefix('--report=')}")
+
+
+def show_slides(write_tables=False):
+    """Print what was predicted of the slides and what failed.
+
+    Snakemake makes no tables of slides after one that failed, so `write_tables` does.
+    """
+    if write_tables and SLIDE_PREDICTIONS:
+        logs = {key: LAYOUT.log("predict_slide", key[1], key[0]) for key in SLIDE_PREDICTIONS}
+        tables = LAYOUT.slides("summary.tsv"), LAYOUT.slides("failed.tsv")
+        write_cohort(SLIDE_PREDICTIONS, logs, *tables)
+    if os.path.exists(LAYOUT.slides("summary.tsv")):
+        say(f"{told(LAYOUT.slides(''))}\n")

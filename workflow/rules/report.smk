@@ -2,6 +2,7 @@
 from reg2st.report.captions import about
 from reg2st.report.contents import FIGURES, TABLES
 from reg2st.report.contents import files as report_files
+from reg2st.study.dataset_config import FrozenPanel
 
 # For captions. It is not in params, so that a changed caption reruns nothing.
 config["about"] = about(STUDY)
@@ -9,6 +10,11 @@ SECTIONS = [
     LAYOUT.section(dataset, section)
     for dataset in STUDY.datasets
     for section in STUDY.sections_of(dataset)
+]
+PANELS = [
+    LAYOUT.provenance(LAYOUT.frozen_panel(name))
+    for name, dataset in STUDY.datasets.items()
+    if STUDY.splits_of(name) and isinstance(dataset.config.panel, FrozenPanel)
 ]
 REPORT = f"{LAYOUT.results}/report.html"
 
@@ -18,22 +24,44 @@ report: "../report/workflow.rst"
 
 rule comparison:
     input:
-        report_files(STUDY),
+        files_for("comparison"),
 
 
 rule ablation:
     input:
-        report_files(STUDY, "ablation"),
+        files_for("ablation"),
 
 
 rule sensitivity:
     input:
-        report_files(STUDY, "sensitivity"),
+        files_for("sensitivity"),
+
+
+# The last job of a target. It only waits for the tables and figures, and fails if a run did.
+rule check_runs:
+    input:
+        runs=lambda wildcards: runs_for(wildcards.target),
+        made=lambda wildcards: ancient(made_for(wildcards.target)),
+    output:
+        LAYOUT.complete(),
+    log:
+        LAYOUT.log("check_runs", "{target}"),
+    wildcard_constraints:
+        target="all|comparison|ablation|sensitivity",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "Checking whether a run failed"
+    script:
+        "../../scripts/report/check_runs.py"
 
 
 rule tabulate:
     input:
         unpack(lambda wildcards: TABLES[wildcards.table].files(STUDY)),
+        runs=lambda wildcards: TABLES[wildcards.table].runs(STUDY),
+        panels=PANELS,
         sections=SECTIONS,
     output:
         LAYOUT.table("tsv"),
@@ -110,15 +138,15 @@ use rule draw as draw_on_slide with:
 
 
 onsuccess:
-    if os.path.exists(LAYOUT.slides("summary.tsv")):
-        print(told(LAYOUT.slides("")), "\n", sep="")
-    table = Path(LAYOUT.table("txt", "comparison"))
-    if table.is_file():
-        print(table.read_text(encoding="utf-8"))
-        if "--report-after-run" in sys.argv:
-            given = [each for each in sys.argv if each.startswith("--report=")]
-            given += sys.argv[sys.argv.index("--report") + 1 :] if not given else []
-            print("Report:", given[0].removeprefix("--report="))
-        else:
-            command = shlex.join(["snakemake", *sys.argv[1:], "--report", REPORT])
-            print(f"Write the report with: {command}")
+
+
+onsuccess:
+    show_slides()
+    show_comparison()
+
+
+# A bad slide fails alone, and a run that failed stops the last job alone: the rest is there to show.
+onerror:
+    show_slides(write_tables=True)
+    if was_checked():
+        show_comparison(write_report=True)

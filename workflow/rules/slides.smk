@@ -1,8 +1,6 @@
 # Slides without counts: a model folder and an image give predictions, maps and files for viewers.
 # One job predicts a slide, because reading, embedding and predicting are one stream.
 
-from reg2st.report.slides.cohort import told, write_cohort
-
 
 checkpoint fetch_model:
     output:
@@ -122,12 +120,3 @@ rule slides:
         [LAYOUT.slide("maps.jpg", *key) for key in SLIDE_PREDICTIONS],
         LAYOUT.slides("summary.tsv") if SLIDE_PREDICTIONS else [],
         [LAYOUT.slide("truth.tsv", *key) for key in SLIDE_PREDICTIONS if SLIDES_ARE_SIMULATED],
-
-
-# A bad slide fails alone; the tables of the others are written all the same.
-onerror:
-    if SLIDE_PREDICTIONS:
-        logs = {key: LAYOUT.log("predict_slide", key[1], key[0]) for key in SLIDE_PREDICTIONS}
-        tables = LAYOUT.slides("summary.tsv"), LAYOUT.slides("failed.tsv")
-        write_cohort(SLIDE_PREDICTIONS, logs, *tables)
-        print(told(LAYOUT.slides("")))

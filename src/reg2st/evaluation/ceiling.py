@@ -83,7 +83,7 @@ def linear_reference(
 
     Returns:
         float64 ``[G]``; NaN where the PCC is undefined, and for all genes where there is no
-        other section, a panel of one gene, or no counts.
+        other section with counts, a panel of one gene, or no counts.
     """
     from sklearn.linear_model import RidgeCV
     from sklearn.preprocessing import StandardScaler
@@ -91,6 +91,7 @@ def linear_reference(
     counts, totals = np.asarray(counts), np.asarray(totals)
     n_genes = counts.shape[1]
     filled = counts.sum(axis=1) > 0
+    others = [other for other in others if np.any(other[0])]
     if not len(others) or n_genes < 2 or not filled.any():
         return np.full(n_genes, np.nan)
     observed = target.expression(counts, totals)

@@ -1,14 +1,17 @@
 """Score the predictions of a method against the observed expression."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import anndata
 import pandas as pd
 
+from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
 from reg2st.evaluation.metrics import score_section
-from reg2st.sections.panels import read_panel
+from reg2st.evaluation.tidy import read_tidy
+from reg2st.sections.panels import read_genes
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import TARGETS
 from reg2st.study.specification import RunSpec
@@ -28,7 +31,7 @@ def score_folds(runs: Sequence[RunSpec], predictions: Path, out: Path) -> None:
     adata = anndata.read_h5ad(predictions)
     rows = []
     for run in runs:
-        genes = read_panel(run.panel)
+        genes = read_genes(run.panel)
         columns = adata.var_names.get_indexer(genes)
         for files in run.sections:
             observed = load_section_arrays(files.section, genes)
@@ -52,3 +55,18 @@ def score_folds(runs: Sequence[RunSpec], predictions: Path, out: Path) -> None:
             )
     with written_whole(out) as temporary:
         pd.concat(rows).to_csv(temporary, sep="\t", index=False, float_format="%.7g")
+
+
+def collected(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
+    """The scores of all runs of a dataset.
+
+    Raises:
+        UserError: there is none, since no fold has a panel.
+    """
+    scores = pd.concat(map(read_tidy, paths), ignore_index=True)
+    if scores.empty:
+        raise UserError(
+            "No run has a score, since every fold lacks sections to train on; see the logs of "
+            "select_panel."
+        )
+    return scores

@@ -109,10 +109,9 @@ class Ridge(Regression):
             cv=held_out,
         ).fit(scores, expression, groups=groups)
         ridge = search.best_estimator_
-        weight = (ridge.coef_ @ pca.components_ / scaler.scale_).T
-        bias = (
-            ridge.intercept_ - scaler.mean_ @ weight - pca.mean_ @ pca.components_.T @ ridge.coef_.T
-        )
+        slopes = np.atleast_2d(ridge.coef_)  # of one gene scikit-learn gives one axis
+        weight = (slopes @ pca.components_ / scaler.scale_).T
+        bias = ridge.intercept_ - scaler.mean_ @ weight - pca.mean_ @ pca.components_.T @ slopes.T
         self.weight.copy_(torch.from_numpy(weight))
         self.bias.copy_(torch.from_numpy(bias))
         self.alpha.fill_(ridge.alpha)

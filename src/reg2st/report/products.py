@@ -97,6 +97,10 @@ class Table(Product):
         """The files that it is made from, by kind."""
         return self._files(study, {})
 
+    def runs(self, study: "Study") -> list[str]:
+        """The records of the runs that it shows."""
+        return _records(study, {}, self.experiment)
+
     def make(self, files: Mapping[str, Sequence[str]], settings: Mapping[str, Any]) -> Any:
         """The table, from its files by kind and its settings."""
         return self._made(files, settings)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reg2st.base.errors import UserError
+from reg2st.sections.fitness import unfit
 from reg2st.sections.geometry import Geometry, measure_section
 from reg2st.sections.placement import check_placement
 from reg2st.sections.raw_section import RawSection
@@ -75,7 +76,10 @@ def join_with_slide(
     pixel_xy = raw.pixel_xy[kept]
     array_xy = None if raw.array_xy is None else raw.array_xy[kept]
     geometry = measure_section(raw, pixel_xy, array_xy, row, slide_um_per_px)
+    counts = raw.counts if kept.all() else raw.counts[kept]
     warnings = [*raw.warnings, *placement.warnings, *geometry.warnings]
+    if lack := unfit(len(pixel_xy), bool(counts.data.any())):
+        warnings.append(f"Section {raw.name} is left out of training: it has {lack}.")
 
     log.info("%s: %d spots, %d genes; %s", raw.name, kept.sum(), len(raw.genes), _counted(dropped))
     if placement.tissue_share is not None:
@@ -91,7 +95,6 @@ def join_with_slide(
     var = pd.DataFrame(index=pd.Index(raw.genes, dtype=object))
     if raw.gene_ids is not None:
         var["gene_ids"] = raw.gene_ids
-    counts = raw.counts if kept.all() else raw.counts[kept]
     section = AnnData(
         X=counts,
         obs=obs,

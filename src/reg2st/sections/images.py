@@ -113,6 +113,7 @@ class PlainImage:
         page: the page of a TIFF; 0 else.
         by_pillow: whether Pillow reads it; else tifffile does.
         mode: Pillow's mode; "" for tifffile.
+        halved: whether its channels have 16 bits, of which Pillow keeps the upper 8.
     """
 
     path: Path
@@ -120,6 +121,7 @@ class PlainImage:
     page: int = 0
     by_pillow: bool = True
     mode: str = ""
+    halved: bool = False
 
     @classmethod
     def find(cls, path: Path) -> "PlainImage":
@@ -133,7 +135,8 @@ class PlainImage:
         number = page.number if page else 0
         try:
             with _open(path, number) as image:
-                found = cls(path, image.size, number, mode=image.mode)
+                halved = image.mode not in SCALED and ";16" in str(image.tile)
+                found = cls(path, image.size, number, mode=image.mode, halved=halved)
                 orientation = _orientation(image) if page is None else page.orientation
         except Image.UnidentifiedImageError as error:
             if page is None:
@@ -167,7 +170,7 @@ class PlainImage:
         Raises:
             UserError: the file is damaged.
         """
-        if not self.by_pillow or self.mode in SCALED:
+        if not self.by_pillow or self.mode in SCALED or self.halved:
             image = self.load()
             image.thumbnail((max_px, max_px))
             return image
@@ -193,6 +196,8 @@ class PlainImage:
             raise damaged(self.path, error) from error
         if self.mode in SCALED:
             return Image.fromarray(eight_bit(np.asarray(image), self.path)).convert("RGB")
+        if self.halved and (most := np.asarray(image.convert("RGB")).max()) < 1 << 7:
+            raise _without_white(self.path, f"16-bit values below {(int(most) + 1) << 8}")
         return on_white(image)
 
     def _load_by_tifffile(self) -> Image.Image:
@@ -235,10 +240,7 @@ def eight_bit(values: np.ndarray, path: Path) -> np.ndarray:
         return (values >> 8).astype(np.uint8)
     if values.dtype.kind == "f" and least >= 0 and most <= 1:
         return np.rint(values * 255).astype(np.uint8)
-    raise UserError(
-        f"{path} holds {values.dtype.name} values from {least:g} to {most:g}, which do not say "
-        "what is white; save the picture as 8-bit RGB."
-    )
+    raise _without_white(path, f"{values.dtype.name} values from {least:g} to {most:g}")
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -249,6 +251,12 @@ def on_white(image: Image.Image) -> Image.Image:
         white.paste(image, mask=image.getchannel("A"))
         return white
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _without_white(path: Path, values: str) -> UserError:
+    return UserError(
+        f"{path} holds {values}, which do not say what is white; save the picture as 8-bit RGB."
+    )
 
 
 def damaged(path: Path, error: Exception) -> UserError:

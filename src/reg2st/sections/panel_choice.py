@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reg2st.base.errors import UserError
+from reg2st.base.failures import FAILED
 from reg2st.sections.panels import (
     Recipe,
     SectionCounts,
@@ -33,11 +34,19 @@ def choose_panel(
             ``highest_means`` (number of genes).
         paths: files of the training sections.
 
+    Returns:
+        The genes, and what to record; no gene where there is no section to train on.
+
     Raises:
         UserError: sections have no gene in common, or too few genes qualify.
     """
     ((kind, value),) = how.items()
-    names = [load_section_index(path).name for path in paths]
+    indices = {path: load_section_index(path) for path in paths}
+    paths = [path for path, index in indices.items() if index.unfit is None]
+    if not paths:
+        lacks = ", ".join(f"{each.name} has {each.unfit}" for each in indices.values())
+        return [], {FAILED: f"there is no section to train on ({lacks})."}
+    names = [indices[path].name for path in paths]
     if kind == "recipe":
         sections = [read_section_counts(path) for path in paths]
         genes = apply_recipe(Recipe(**value), sections[0], sections, sections)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reg2st.base.errors import UserError
+from reg2st.sections.fitness import LEAST_SPOTS
 from reg2st.sections.section_file import SectionIndex
 
 log = logging.getLogger(__name__)
@@ -100,18 +101,19 @@ def check_sections(sections: Sequence[SectionIndex]) -> None:
     """Refuse sections that cannot stand beside each other in a dataset.
 
     Raises:
-        UserError: a section has fewer than two spots or no gene in common with the others, or two
-            sections hold the same counts.
+        UserError: no section can be trained on, a section has no gene in common with the others, or
+            two sections hold the same counts.
     """
+    if all(section.unfit for section in sections):
+        lacks = ", ".join(f"{section.name} has {section.unfit}" for section in sections)
+        raise UserError(
+            f"There is no section to train on: {lacks}; a section needs {LEAST_SPOTS} spots with "
+            "counts. Check the files, or add sections."
+        )
     first: dict[str, SectionIndex] = {}
     for section in sections:
-        if section.spots < 2:
-            raise UserError(
-                f"Section {section.name} has {section.spots} spot, and a correlation over spots "
-                "needs at least two; leave the section out by `sections`."
-            )
         twin = first.setdefault(section.checksum, section)
-        if twin is not section:
+        if twin is not section and section.unfit is None:
             raise UserError(
                 f"Sections {twin.name} (patient {twin.patient}) and {section.name} (patient "
                 f"{section.patient}) hold the same counts, so one would be tested by a model that "

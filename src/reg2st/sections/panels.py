@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from reg2st.base.errors import UserError
+from reg2st.base.failures import FAILED
 from reg2st.base.files import written_whole
 from reg2st.sections.tables import COMMENT, read_rows, repeated
 
@@ -118,6 +119,16 @@ def read_panel(path: str | Path) -> list[str]:
     Raises:
         UserError: the file is missing, empty or no text, or lists a gene twice.
     """
+    genes = read_genes(path)
+    if not genes:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        reason = text.removeprefix(COMMENT).strip() if text.startswith(COMMENT) else ""
+        raise UserError(f"Panel {path} lists no gene: {reason or 'write one a line.'}")
+    return genes
+
+
+def read_genes(path: str | Path) -> list[str]:
+    """As :func:`read_panel`, of a panel that may hold no gene, since none could be chosen."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"Panel {path} does not exist; check `panel` in the config.")
@@ -131,8 +142,6 @@ def read_panel(path: str | Path) -> list[str]:
     if heads:
         listed = [(row.line, row.cells[heads[0]]) for row in rows[1:] if row.cells[heads[0] :]]
     genes = [gene for _, gene in listed]
-    if not genes:
-        raise UserError(f"Panel {path} lists no gene; write one a line.")
     if (gene := repeated(genes)) is not None:
         line = [line for line, other in listed if other == gene][1]
         raise UserError(f"Panel {path}, line {line}: gene '{gene}' is listed twice.")
@@ -140,10 +149,14 @@ def read_panel(path: str | Path) -> list[str]:
 
 
 def write_panel(path: str | Path, genes: list[str], provenance: dict) -> None:
-    """Write a panel, and beside it a JSON file that records how it was chosen."""
+    """Write a panel, and beside it a JSON file that records how it was chosen.
+
+    Without any gene, the panel holds the reason, ``provenance["failed"]``, as a comment.
+    """
     path = Path(path)
+    lines = genes or [f"{COMMENT} {provenance[FAILED]}"]
     with written_whole(path) as temporary:
-        temporary.write_text("".join(f"{gene}\n" for gene in genes), encoding="utf-8")
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     with written_whole(path.with_suffix(".json")) as temporary:
         temporary.write_text(
             json.dumps({**provenance, "genes": len(genes)}, indent=2) + "\n", encoding="utf-8"

@@ -15,6 +15,7 @@ import numpy as np
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
+from reg2st.sections.fitness import unfit
 from reg2st.sections.geometry import Lattice
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ FORMAT_VERSION = 3
 
 
 SPOTS_AT_A_TIME = 8192
+VALUES_AT_A_TIME = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,15 @@ class SectionIndex:
         genes: G names.
         gene_ids: G identifiers such as Ensembl's, empty where unknown; None where none is known.
         checksum: of the counts and the genes' names (:func:`counts_checksum`).
+        unfit: why models are not trained on it (:func:`reg2st.sections.fitness.unfit`).
     """
 
     name: str
     patient: str
-    spots: int
     genes: list[str]
     gene_ids: list[str] | None
     checksum: str
+    unfit: str | None
 
 
 def counts_checksum(counts: "csr_matrix", genes: Sequence[str]) -> str:
@@ -118,10 +121,10 @@ def load_section_index(path: str | os.PathLike) -> SectionIndex:
         return SectionIndex(
             name=about["name"].asstr()[()],
             patient=about["patient"].asstr()[()],
-            spots=len(file["obs"][file["obs"].attrs["_index"]]),
             genes=_strings(var[var.attrs["_index"]]).tolist(),
             gene_ids=_column(var["gene_ids"]).tolist() if "gene_ids" in var else None,
             checksum=about["counts_sha256"].asstr()[()],
+            unfit=unfit(len(file["obs"][file["obs"].attrs["_index"]]), _has_counts(file)),
         )
 
 
@@ -201,7 +204,7 @@ def _gene_counts(
     column_of = np.array([wanted.get(name, -1) for name in names], dtype=np.int64)
     present = set(names)
     absent = [gene for gene in genes if gene not in present]
-    if len(absent) == len(genes):
+    if genes and len(absent) == len(genes):
         raise UserError(f"{path} has none of the {len(genes)} genes of the panel.")
     if absent:
         log.info(
@@ -225,6 +228,12 @@ def _gene_counts(
         chosen = columns >= 0
         counts[start + rows[chosen], columns[chosen]] = values[chosen]
     return counts, totals, absent
+
+
+def _has_counts(file: h5py.File) -> bool:
+    stored = file["X/data"]
+    starts = range(0, len(stored), VALUES_AT_A_TIME)
+    return any(stored[start : start + VALUES_AT_A_TIME].any() for start in starts)
 
 
 def _open_section(path: str | os.PathLike) -> h5py.File:

@@ -253,7 +253,7 @@ def _is_pyramid(path: Path) -> bool:
     page = tiff_slide(path)
     if page is None:
         return True
-    if page.channels == 1 and page.bits != 8:
+    if page.bits != 8:
         return False
     try:
         with openslide.OpenSlide(path) as slide:

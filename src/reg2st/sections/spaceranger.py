@@ -1,6 +1,5 @@
 """The folder that Space Ranger writes: its matrix, its spot positions, its pictures."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 
 from reg2st.base.errors import UserError
 from reg2st.sections.geometry import SpotArray
+from reg2st.sections.json_file import read_object
 from reg2st.sections.raw_section import RawSection, Stated
 from reg2st.sections.section_row import SectionRow
 from reg2st.sections.slides import open_slide
@@ -151,10 +151,10 @@ def read_folder(files: Mapping[str, Path], row: SectionRow, array: SpotArray) ->
             f"{row.section}: {matrix.repeated} genes bear the name of another gene; they are "
             "numbered (NAME-1)."
         )
-    factors = _read_scalefactors(files["scalefactors"])
+    factors = read_object(files["scalefactors"])
     scale = 1.0
     if row.picture != "full":
-        scale = _factor(factors, f"tissue_{row.picture}_scalef", files["scalefactors"])
+        scale = scale_factor(factors, f"tissue_{row.picture}_scalef", files["scalefactors"])
         warnings.append(
             f"Section {row.section} is read from Space Ranger's {row.picture} picture, which has "
             f"{scale:.3g} of the full resolution."
@@ -162,7 +162,7 @@ def read_folder(files: Mapping[str, Path], row: SectionRow, array: SpotArray) ->
     kept = positions.iloc[places[in_tissue]]
     um_per_px = None
     if "microns_per_pixel" in factors:
-        stated = _factor(factors, "microns_per_pixel", files["scalefactors"])
+        stated = scale_factor(factors, "microns_per_pixel", files["scalefactors"])
         um_per_px = Stated(stated / scale, SCALEFACTORS)
     return RawSection(
         name=row.section,
@@ -288,17 +288,12 @@ def _matched(
     return positions, places, notes
 
 
-def _read_scalefactors(path: Path) -> dict[str, Any]:
-    try:
-        factors = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"The scale factors {path} cannot be read ({error}).") from error
-    if not isinstance(factors, dict):
-        raise UserError(f"The scale factors {path} are no list of names and numbers.")
-    return factors
+def scale_factor(factors: dict[str, Any], name: str, path: Path) -> float:
+    """A scale factor of Space Ranger, by its name in the file ``path``.
 
-
-def _factor(factors: dict[str, Any], name: str, path: Path) -> float:
+    Raises:
+        UserError: the file has no such number above 0.
+    """
     value = factors.get(name)
     if not isinstance(value, int | float) or not 0 < value < np.inf:
         raise UserError(f"The scale factors {path} have no {name} above 0.")
@@ -309,7 +304,7 @@ def _full_width(files: Mapping[str, Path], factors: dict[str, Any]) -> Stated | 
     """The width of the full-resolution image, from the smaller picture in the folder."""
     for kind in PICTURES:
         if kind in files:
-            factor = _factor(factors, f"tissue_{kind}_scalef", files["scalefactors"])
+            factor = scale_factor(factors, f"tissue_{kind}_scalef", files["scalefactors"])
             with open_slide(files[kind]) as picture:
                 width, _ = picture.size_px
             told = f"{files[kind].name} ({width:,} px wide, {factor:.3g} of the full size)"

@@ -165,7 +165,7 @@ def read_columns(
         if names.count(column) > 1:
             raise UserError(f"{name} has the column {column} twice; rename one.")
     if not rows:
-        raise UserError(f"{name} holds no rows below its header; add one for each spot.")
+        raise UserError(f"{name} holds no rows below its header.")
     width = len(names)
     for row in rows:
         if any(row.cells[width:]):

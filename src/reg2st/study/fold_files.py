@@ -9,6 +9,7 @@ import pandas as pd
 from reg2st.base.errors import UserError
 from reg2st.base.names import closest
 from reg2st.base.validation import refusal
+from reg2st.sections.tables import read_columns
 from reg2st.study.folds import Fold
 
 COLUMNS = ("section", "fold", "role")
@@ -18,7 +19,7 @@ ROLES = ("train", "test", "validation", "unused")
 def read_folds(path: str | Path, sections: Collection[str]) -> list[Fold]:
     """The folds of a file, sorted by name.
 
-    The file is a table separated by tabs with the columns section, fold and role; others are
+    The file is a table with the columns section, fold and role; others are
     ignored. A section that a fold does not list is unused in it; so is one for validation, since
     no model of the workflow is chosen on one.
 
@@ -51,28 +52,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     """Names as text, indexed by the line in the file."""
     if not path.is_file():
         raise UserError(f"The folds {path} do not exist; check `folds_file` in the config.")
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skip_blank_lines=False,
-            index_col=False,
-        ).fillna("")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is no table separated by tabs ({reason}); correct it.") from None
-    absent = [name for name in COLUMNS if name not in table]
-    if absent:
-        raise UserError(
-            f"{path}, line 1: the header has no column '{absent[0]}'"
-            f"{closest(absent[0], table.columns)}."
-        )
-    table.index += 2
-    table = table[list(COLUMNS)].apply(lambda column: column.str.strip())
-    return table[table.ne("").any(axis=1)]
+    return read_columns(path, "file of folds", COLUMNS)[list(COLUMNS)]
 
 
 def _wrong_rows(table: pd.DataFrame, sections: Collection[str]) -> Iterator[str]:
@@ -104,8 +84,6 @@ def _wrong_rows(table: pd.DataFrame, sections: Collection[str]) -> Iterator[str]
 
 
 def _wrong_folds(table: pd.DataFrame) -> Iterator[str]:
-    if table.empty:
-        yield "it lists no section; add one row for each section of a fold."
     for name, rows in table.groupby("fold"):
         for role in ("train", "test"):
             if not rows["role"].eq(role).any():

@@ -183,6 +183,10 @@ class Layout:
         """A figure; ``kind`` is its suffix, ``of`` what it shows (a split, a section)."""
         return f"{self.results}/figures/{dataset}/{figure}/{of}.{kind}"
 
+    def complete(self, target: str = "{target}") -> str:
+        """Says that everything of a target is made, and that none of its runs failed."""
+        return f"{self.results}/complete/{target}.txt"
+
     # Logs and benchmarks
 
     def log(self, rule: str, *parts: str) -> str:

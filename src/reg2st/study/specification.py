@@ -30,6 +30,12 @@ class RunKey(_Frozen):
     seed: int
     fold: str
 
+    def __str__(self) -> str:
+        return (
+            f"{self.method} ({self.variant}) on {self.dataset}, {self.split}, fold {self.fold}, "
+            f"seed {self.seed}"
+        )
+
 
 class FeatureSource(_Frozen):
     """The source of some columns of a spot's features: an encoder on a view.

@@ -89,7 +89,7 @@ def _nearest(job: Job, rates: Iterable[Rate]) -> tuple[list[Rate], str]:
         itself = rate.benchmark == job.benchmark
         groups[*kind, bool(rate.benchmark), itself, shared].append(rate)
     if not groups:
-        return [], NOWHERE if job.outputs else ""
+        return [], NOWHERE if job.benchmark else ""
     closest = max(groups)
     return groups[closest], "" if all(closest[: len(KIND) + 1]) else ELSEWHERE
 

@@ -8,14 +8,14 @@ does not know the patients: each section gets its own name, to be corrected.
 
 import argparse
 import csv
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from reg2st.base.errors import UserError
+from reg2st.sections.json_file import read_object
 from reg2st.sections.slides import open_slide
-from reg2st.sections.spaceranger import PICTURES, SCALEFACTORS
+from reg2st.sections.spaceranger import PICTURES, SCALEFACTORS, scale_factor
 
 COLUMNS = ("section", "patient", "platform", "folder", "counts", "image", "picture", "bin_um")
 IMAGES = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".mrxs", ".jpg", ".jpeg", ".png")
@@ -72,7 +72,7 @@ def _picture(scalefactors: Path, outs: Path, root: Path) -> dict[str, str]:
     small = next((kind for kind in PICTURES if (spatial / PICTURES[kind]).is_file()), None)
     if small is None:
         return {}
-    scale = json.loads(scalefactors.read_text(encoding="utf-8"))[f"tissue_{small}_scalef"]
+    scale = scale_factor(read_object(scalefactors), f"tissue_{small}_scalef", scalefactors)
     with open_slide(spatial / PICTURES[small]) as picture:
         width = picture.size_px[0] / scale
     for image in _images(outs, root):

@@ -27,6 +27,7 @@ from reg2st.sections.panels import read_panel
 from reg2st.sections.section_file import SectionArrays, load_section_arrays, load_thumbnail
 from reg2st.study.specification import FeatureSource, ModelSpec
 from reg2st.training import record
+from reg2st.training.failed_run import failure, has_failed
 
 
 def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
@@ -41,6 +42,8 @@ def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
         UserError: a size in µm is unknown, or the sections were embedded with different weights.
     """
     run = spec.run
+    if has_failed(weights):
+        raise UserError(f"The training of {run.key.method} failed: {failure(weights)}")
     sections = [load_section_arrays(files.section) for files in run.sections]
     grid = _grid(sections)
     embedded = [

@@ -1,20 +1,25 @@
 """Load the files of a section into the tensors that a model reads."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from reg2st.base.errors import UserError
 from reg2st.features.encoders import read_embeddings, read_tiles
 from reg2st.features.graphs import read_graph
 from reg2st.features.patches import read_patches
 from reg2st.models.interface import FeatureBlock, SectionTensors, Tiles
+from reg2st.sections.fitness import unfit
 from reg2st.sections.panels import read_panel
 from reg2st.sections.positions import numbered_xy, pitch_xy
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.sections.targets import TARGETS
 from reg2st.study.specification import FeatureSource, RunSpec, SectionFiles
+
+log = logging.getLogger(__name__)
 
 Scale = tuple[np.ndarray, np.ndarray]
 """What is subtracted from each column of features, and what it is then divided by."""
@@ -25,13 +30,29 @@ def load_sections(run: RunSpec, *, with_targets: bool) -> list[SectionTensors]:
 
     Args:
         run: the run and the files of its sections.
-        with_targets: whether to read counts and expression; predictions do not.
+        with_targets: whether to read counts and expression, for training: sections with too few
+            spots or without counts are then left out. Predictions do not read them.
 
     Raises:
-        UserError: files of a section have different spots.
+        UserError: files of a section have different spots, or there is none to train on.
     """
     genes = read_panel(run.panel) if with_targets else None
-    return [_load_section(files, genes, run) for files in run.sections]
+    sections = [_load_section(files, genes, run) for files in run.sections]
+    return _fit_to_train(sections) if with_targets else sections
+
+
+def _fit_to_train(sections: list[SectionTensors]) -> list[SectionTensors]:
+    lacks = {
+        section.name: lack
+        for section in sections
+        if (lack := unfit(section.n_spots, bool(section.counts.any())))
+    }
+    said = ", ".join(f"{name} has {lack}" for name, lack in lacks.items())
+    if len(lacks) == len(sections):
+        raise UserError(f"There is no section to train on: of the genes of the panel, {said}.")
+    if lacks:
+        log.info("Left out of training: of the genes of the panel, %s.", said)
+    return [section for section in sections if section.name not in lacks]
 
 
 def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) -> SectionTensors:

@@ -10,11 +10,13 @@ import pandas as pd
 import torch
 
 from reg2st.base.files import written_whole
-from reg2st.models.interface import Prediction, SectionTensors
+from reg2st.models.interface import Prediction
+from reg2st.models.registry import method as model_class
 from reg2st.models.windows import predict_in_windows
-from reg2st.sections.panels import read_panel
+from reg2st.sections.panels import read_genes
 from reg2st.sections.section_file import load_section_arrays
 from reg2st.study.specification import RunSpec, SectionFiles
+from reg2st.training.failed_run import has_failed
 from reg2st.training.load import load_sections
 from reg2st.training.saved_model import build_model, load_model
 from reg2st.training.train import sizes_of
@@ -43,11 +45,11 @@ def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
     """Write the cross-validated predictions of a method as one AnnData file, on the CPU.
 
     ``X`` is float32 ``[spots, genes]`` in the units of the target, which uns["target"] names; a
-    gene outside a fold's panel is NaN there. obs holds fold, section, patient, barcode and, on an
-    array, array coordinates of each spot, obsm["spatial"] its pixel coordinates (x, y) at level 0.
-    If the method provides them, layers["spread"] is the predictive standard deviation of the
-    target, in the same units, and varm["expected_pcc"] the PCC of each gene that each fold's model
-    expects in a new section.
+    gene outside a fold's panel is NaN there, and so is all of a fold whose run failed. obs holds
+    fold, section, patient, barcode and, on an array, array coordinates of each spot,
+    obsm["spatial"] its pixel coordinates (x, y) at level 0. If the method provides them,
+    layers["spread"] is the predictive standard deviation of the target, in the same units, and
+    varm["expected_pcc"] the PCC of each gene that each fold's model expects in a new section.
 
     Args:
         runs: one for each fold, with its model and its test sections.
@@ -61,13 +63,13 @@ def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
         obsm={"spatial": np.concatenate([fold.pixel_xy for fold in folds])},
         uns={"run": _shared_key(runs[0]), "target": runs[0].target},
     )
-    first = folds[0].predictions[0]
-    if first.spread is not None:
+    firsts = {fold.fold: fold.predictions[0] for fold in folds}
+    if any(first.spread is not None for first in firsts.values()):
         adata.layers["spread"] = _joined(folds, genes, "spread")
-    if first.expected_pcc is not None:
+    if any(first.expected_pcc is not None for first in firsts.values()):
         adata.varm["expected_pcc"] = pd.DataFrame(
             {
-                fold.fold: pd.Series(fold.predictions[0].expected_pcc.numpy(), index=fold.genes)
+                fold.fold: pd.Series(firsts[fold.fold].expected_pcc.numpy(), index=fold.genes)
                 for fold in folds
             },
             index=genes,
@@ -77,34 +79,42 @@ def predict_folds(runs: Sequence[RunSpec], out: Path) -> None:
 
 
 def _predict_fold(run: RunSpec) -> FoldPrediction:
-    genes = read_panel(run.panel)
-    sections = load_sections(run, with_targets=False)
-    model = build_model(run, sizes_of(sections[0], genes), "cpu")
-    load_model(model, run.model)
-    model.eval()
-    with torch.inference_mode():
-        predictions = [predict_in_windows(model, section, run.window_spots) for section in sections]
-    rows, pixels = [], []
-    for files, section in zip(run.sections, sections, strict=True):
-        obs, pixel_xy = _spots(run.key.fold, files, section)
-        rows.append(obs)
-        pixels.append(pixel_xy)
+    genes = read_genes(run.panel)
+    rows, pixels = zip(*(_spots(run.key.fold, files) for files in run.sections), strict=True)
+    if has_failed(run.model):
+        predictions = [_nothing(run, len(obs), len(genes)) for obs in rows]
+    else:
+        sections = load_sections(run, with_targets=False)
+        model = build_model(run, sizes_of(sections[0], genes), "cpu")
+        load_model(model, run.model)
+        model.eval()
+        with torch.inference_mode():
+            predictions = [
+                predict_in_windows(model, section, run.window_spots) for section in sections
+            ]
     return FoldPrediction(run.key.fold, genes, pd.concat(rows), np.concatenate(pixels), predictions)
 
 
-def _spots(
-    fold: str, files: SectionFiles, section: SectionTensors
-) -> tuple[pd.DataFrame, np.ndarray]:
+def _nothing(run: RunSpec, n_spots: int, n_genes: int) -> Prediction:
+    """The prediction of a run that failed: NaN."""
+    expects = model_class(run.key.method).expects_pcc
+    return Prediction(
+        torch.full((n_spots, n_genes), np.nan),
+        expected_pcc=torch.full((n_genes,), np.nan) if expects else None,
+    )
+
+
+def _spots(fold: str, files: SectionFiles) -> tuple[pd.DataFrame, np.ndarray]:
     """The obs rows of a section's spots, and their pixel coordinates."""
     arrays = load_section_arrays(files.section)
     obs = pd.DataFrame(
         {
             "fold": fold,
-            "section": section.name,
-            "patient": section.patient,
+            "section": arrays.name,
+            "patient": arrays.patient,
             "barcode": arrays.barcodes,
         },
-        index=[f"{section.name}_{barcode}" for barcode in arrays.barcodes],
+        index=[f"{arrays.name}_{barcode}" for barcode in arrays.barcodes],
     )
     if arrays.array_xy is not None:
         obs["array_col"], obs["array_row"] = arrays.array_xy.T
@@ -118,9 +128,10 @@ def _joined(folds: list[FoldPrediction], genes: pd.Index, part: str) -> np.ndarr
     for fold in folds:
         columns = genes.get_indexer(fold.genes)
         for prediction in fold.predictions:
-            values = getattr(prediction, part).float().numpy()
-            joined[start : start + len(values), columns] = values
-            start += len(values)
+            end = start + len(prediction.expression)
+            if (values := getattr(prediction, part)) is not None:
+                joined[start:end, columns] = values.float().numpy()
+            start = end
     return joined
 
 

@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from hub import Hub
+
 FETCH = """
 import sys
 from reg2st.base.errors import UserError
@@ -81,6 +83,16 @@ def test_an_address_without_a_scheme_is_one_sentence(fetch):
     assert "HF_ENDPOINT is 'hub.example.org', without http://" in fetch(
         HF_ENDPOINT="hub.example.org"
     )
+
+
+@pytest.mark.parametrize("folder", ["a file/hub", "/proc/hub"])
+def test_a_cache_that_cannot_be_written_is_one_sentence(fetch, folder, tmp_path):
+    (tmp_path / "a file").touch()
+    place = str(tmp_path / folder)
+    with Hub({"lab/model": {"model.safetensors": b"weights"}}) as hub:
+        told = fetch(HF_ENDPOINT=hub.address, HF_HOME=place)
+    assert f"cannot be kept in the hub's cache {place}/hub" in told
+    assert "set HF_HOME to a folder that you can write" in told
 
 
 def test_a_socks_proxy_names_the_package_that_it_needs(fetch):

@@ -74,11 +74,11 @@ def a_section(name, array_xy, seed=0):
     )
 
 
-def fitted(name, seed=0, sections=None):
+def fitted(name, seed=0, sections=None, genes=GENES):
     sections = sections or [a_section(name, GRID, seed=1), a_section(name, GRID, seed=2)]
     torch.manual_seed(seed)
     settings = settings_of(name)
-    model = method(name)(settings, Sizes(genes=GENES, features=FEATURES))
+    model = method(name)(settings, Sizes(genes=genes, features=FEATURES))
     if model.inputs(settings).weights is not None:
         model.start_from(model.backbone.network.state_dict())
     if isinstance(model, Network):
@@ -134,6 +134,21 @@ def test_few_or_isolated_spots(trained, array_xy):
     name, model, _ = trained
     prediction = model(a_section(name, array_xy).without_targets())
     assert prediction.shape == (len(array_xy), GENES)
+    assert prediction.isfinite().all()
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_panel_of_one_gene(name):
+    sections = [
+        dataclasses.replace(
+            section, counts=section.counts[:, -1:], expression=section.expression[:, -1:]
+        )
+        for section in (a_section(name, GRID, seed=1), a_section(name, GRID, seed=2))
+    ]
+    model, _ = fitted(name, sections=sections, genes=1)
+    with torch.no_grad():
+        prediction = model(sections[0].without_targets())
+    assert prediction.shape == (len(GRID), 1)
     assert prediction.isfinite().all()
 
 

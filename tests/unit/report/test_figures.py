@@ -556,11 +556,12 @@ def test_regions_may_be_numbers_and_none_is_nothing_to_show(tmp_path):
         region_maps(section, empty, predictions, split="section_out", section="S1")
 
 
-def test_no_gene_to_map_is_nothing_to_show(tmp_path):
+def test_no_gene_to_map_is_nothing_to_show(tmp_path, caplog):
     section = section_file(tmp_path)
     path, _ = prediction_file(tmp_path, section, "reg2st", 0.3)
     with pytest.raises(NothingToShow, match="there is no gene to map"):
-        mapped(section, {("reg2st", "full", "published"): path}, ["not in the panel"])
+        mapped(section, {("reg2st", "full", "published"): path}, ["NONE"])
+    assert "the panel lacks NONE of figures.genes" in caplog.text
 
 
 def test_no_prediction_is_nothing_to_show(tmp_path):

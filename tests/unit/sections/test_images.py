@@ -41,6 +41,7 @@ WRITTEN = {
     "16-bit grey": (GREY.astype(np.uint16) * 257, {}, GREY_RGB),
     "16-bit grey, tiled": (GREY.astype(np.uint16) * 257, TILES, GREY_RGB),
     "16-bit RGB": (colours().astype(np.uint16) * 257, {}, colours()),
+    "16-bit RGB, tiled": (colours().astype(np.uint16) * 257, TILES, colours()),
     "float grey": (GREY / np.float32(255), {}, GREY_RGB),
     "float RGB": (colours() / np.float32(255), {}, colours()),
     "double grey": (GREY / 255, {}, GREY_RGB),
@@ -66,6 +67,23 @@ def test_a_16_bit_grey_png_is_scaled_by_its_type(tmp_path):
     np.testing.assert_array_equal(pixels(path), GREY_RGB)
 
 
+def png_16(values: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write."""
+    import imagecodecs
+
+    return imagecodecs.png_encode(values)
+
+
+def test_a_16_bit_rgb_png_is_read_if_it_fills_its_range(tmp_path):
+    path = tmp_path / "slide.png"
+    path.write_bytes(png_16(colours().astype(np.uint16) * 257))
+    np.testing.assert_array_equal(pixels(path), colours())
+    path.write_bytes(png_16(colours().astype(np.uint16) * 16))
+    for read in (lambda slide: slide.thumbnail(100), lambda slide: slide.read(0, 0, 9, 9)):
+        with pytest.raises(UserError, match="16-bit values below 4096"), open_slide(path) as slide:
+            read(slide)
+
+
 def test_a_gzipped_image_is_told_by_its_content(tmp_path):
     plain, path = tmp_path / "slide.tif", tmp_path / "slide.tiff"
     tifffile.imwrite(plain, colours(), photometric="rgb", compression="jpeg2000")
@@ -76,6 +94,12 @@ def test_a_gzipped_image_is_told_by_its_content(tmp_path):
 REFUSED = {
     "one bit": ([GREY > 150], {}, "one bit a pixel, such as a mask (mode 1)"),
     "12 bits in 16": ([GREY.astype(np.uint16) * 16], {}, "uint16 values from 1600 to 4080"),
+    "12 bits in 16, RGB": ([colours().astype(np.uint16) * 16], {}, "16-bit values below 4096"),
+    "12 bits in 16, RGB, tiled": (
+        [colours().astype(np.uint16) * 16],
+        TILES,
+        "16-bit values below 4096",
+    ),
     "float of 0 to 255": ([GREY.astype(np.float32)], {}, "float32 values from 100 to 255"),
     "float with a hole": ([np.full((300, 400), np.nan, np.float32)], {}, "values from nan to nan"),
     "signed": ([GREY.astype(np.int16)], {}, "signed whole numbers (mode I)"),

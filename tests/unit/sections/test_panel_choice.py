@@ -8,7 +8,7 @@ from scipy import sparse
 
 from reg2st.base.errors import UserError
 from reg2st.sections.panel_choice import choose_panel, highest_means, most_variable
-from reg2st.sections.panels import SectionCounts, read_panel, write_panel
+from reg2st.sections.panels import SectionCounts, read_genes, read_panel, write_panel
 from sections import about
 
 GENES = [f"gene{index:03d}" for index in range(300)]
@@ -83,19 +83,39 @@ def test_too_few_genes_are_one_sentence(choose, sentence):
         choose([bursting("A", 0, slice(0, 40))], 301)
 
 
+def written(folder, section):
+    """The file of a section."""
+    adata = anndata.AnnData(section.counts.astype(np.float32))
+    adata.var_names = GENES
+    adata.uns["section"] = about(section.section, "made", section.section[0])
+    path = folder / f"{section.section}.h5ad"
+    adata.write_h5ad(path)
+    return path
+
+
 @pytest.mark.parametrize("kind", ["variable", "highest_means"])
 def test_a_panel_is_chosen_from_section_files(tmp_path, kind):
-    paths, sections = [], []
-    for name, seed in (("A1", 0), ("B1", 1)):
-        section = bursting(name, seed, slice(0, 40))
-        adata = anndata.AnnData(section.counts.astype(np.float32))
-        adata.var_names = GENES
-        adata.uns["section"] = about(name, "made", name[0])
-        paths.append(tmp_path / f"{name}.h5ad")
-        adata.write_h5ad(paths[-1])
-        sections.append(section)
+    sections = [bursting(name, seed, slice(0, 40)) for name, seed in (("A1", 0), ("B1", 1))]
+    paths = [written(tmp_path, section) for section in sections]
     genes, provenance = choose_panel({kind: 30}, paths)
     assert genes == {"variable": most_variable, "highest_means": highest_means}[kind](sections, 30)
     assert (provenance[kind], provenance["sections"]) == (30, ["A1", "B1"])
     write_panel(tmp_path / "panel.txt", genes, provenance)
     assert read_panel(tmp_path / "panel.txt") == genes
+
+
+@pytest.mark.parametrize(
+    "how", [{"recipe": {"variable_genes": 30, "min_spots": 1}}, {"variable": 30}]
+)
+def test_sections_that_no_model_is_trained_on_choose_no_gene(tmp_path, how):
+    section = bursting("A1", 0, slice(0, 40))
+    empty = SectionCounts("B1", section.counts * 0, section.genes)
+    small = SectionCounts("C1", section.counts[:3], section.genes)
+    paths = [written(tmp_path, each) for each in (empty, small, section)]
+    genes, provenance = choose_panel(how, paths)
+    assert (genes, provenance["sections"]) == (choose_panel(how, paths[2:])[0], ["A1"])
+
+    write_panel(tmp_path / "panel.txt", *choose_panel(how, paths[:2]))
+    assert read_genes(tmp_path / "panel.txt") == []
+    with pytest.raises(UserError, match=r"no gene: there is no section to train on \(B1 has no co"):
+        read_panel(tmp_path / "panel.txt")

@@ -21,8 +21,8 @@ from reg2st.sections.section_file import (
 from reg2st.sections.section_row import SectionRow
 
 
-def a_section(name="A1", genes=("ACTB", "ERBB2", "KRT5"), ids=None, spots=50, checksum=None):
-    return SectionIndex(name, name[0], spots, list(genes), ids, checksum or f"of {name}")
+def a_section(name="A1", genes=("ACTB", "ERBB2", "KRT5"), ids=None, checksum=None, unfit=None):
+    return SectionIndex(name, name[0], list(genes), ids, checksum or f"of {name}", unfit)
 
 
 def test_a_list_keeps_its_order_and_what_no_section_has_is_left_out(caplog):
@@ -68,10 +68,15 @@ def test_a_section_of_another_species_is_named(others):
             check_sections([a_section("C1", ["Actb", "Erbb2"]), *sections])
 
 
-def test_sections_with_one_spot_are_one_sentence():
-    with pytest.raises(UserError, match="Section A1 has 1 spot, and a correlation") as error:
-        check_sections([a_section("A1", spots=1), a_section("B1", spots=1)])
+def test_two_sections_with_one_spot_are_one_sentence():
+    with pytest.raises(UserError, match="no section to train on: A1 has 1 spot, B1 has") as error:
+        check_sections([a_section("A1", unfit="1 spot"), a_section("B1", unfit="1 spot")])
     assert "\n" not in str(error.value)
+
+
+def test_one_section_to_train_on_lets_small_and_empty_ones_through():
+    empty = [a_section(name, checksum="of zeros", unfit="no counts") for name in ("B1", "C1")]
+    check_sections([a_section("A1"), *empty, a_section("D1", unfit="3 spots")])
 
 
 def test_sections_that_stand_beside_each_other_are_let_through():
@@ -99,7 +104,7 @@ def test_a_visium_folder_gives_its_identifiers_and_a_copy_the_same_checksum(tmp_
     assert found[0].gene_ids is not None
     assert found[0].gene_ids != found[0].genes
     assert len(found[0].gene_ids) == len(found[0].genes)
-    assert found[0].spots == section.n_obs
+    assert found[0].unfit is None
     with pytest.raises(UserError, match="hold the same counts"):
         check_sections(found)
     matched = match_panel(found[0].gene_ids[:2], found, "ids.txt")

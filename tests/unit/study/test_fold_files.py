@@ -23,7 +23,13 @@ def test_the_folds_of_a_benchmark_keep_patients_apart(root, shared):
 
 
 @pytest.mark.parametrize(
-    "text", [RIGHT, "\ufeff" + RIGHT.replace("\n", "\r\n"), RIGHT.replace("\nA1", "\n\nA1")]
+    "text",
+    [
+        RIGHT,
+        "\ufeff" + RIGHT.replace("\n", "\r\n"),
+        RIGHT.replace("\nA1", "\n\nA1"),
+        RIGHT.replace("\t", ";"),
+    ],
 )
 def test_names_are_text_however_the_file_was_saved(tmp_path, text):
     (tmp_path / "folds.tsv").write_bytes(text.encode())
@@ -41,8 +47,11 @@ def test_columns_may_stand_in_any_order_beside_others(tmp_path):
     ("text", "sentence"),
     [
         (None, "do not exist"),
-        ("", "is no table separated by tabs"),
-        (RIGHT.replace("fold", "split"), "line 1: the header has no column 'fold'"),
+        ("", "is empty; it must have the columns section, fold, role"),
+        (
+            RIGHT.replace("fold", "split"),
+            "lacks the column fold; it must have section, fold, role, and its",
+        ),
         (RIGHT.replace("A1", "A2"), r"line 3: the sample sheet has no section 'A2' .*A1"),
         (RIGHT.replace("train", "trian"), r"line 2: 'trian' is no role \(did you mean 'train'"),
         (RIGHT + "A1\tNA\ttrain\n", "line 5: fold 'NA' has section 'A1' in line 3 too"),
@@ -50,8 +59,8 @@ def test_columns_may_stand_in_any_order_beside_others(tmp_path):
         (RIGHT.replace("train", "unused"), "line 2: fold 'NA' has no section to train"),
         (RIGHT + "001\t2\ttrain\nA1\t2\ttest\n", "line 6: section 'A1' is tested by fold 'NA' too"),
         (RIGHT.replace("NA", "a/b", 1), "line 2: fold 'a/b' must be a name"),
-        ("section\tfold\trole\n", "it lists no section"),
-        (b"section\tfold\trole\n\xff\t1\ttest\n", "is no table separated by tabs"),
+        ("section\tfold\trole\n", "holds no rows below its header"),
+        (b"section\tfold\trole\n\xff\t1\ttest\n", "is not UTF-8 text"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(tmp_path, text, sentence):

@@ -53,7 +53,7 @@ def write(config, name="config.yaml") -> Path:
 
 
 def job(rule="train", *, inputs=(), outputs=("model",), to_do=True, gpu=False, **traits) -> Job:
-    return Job(rule, traits, inputs, outputs, "", to_do, gpu)
+    return Job(rule, traits, inputs, outputs, "of this job.tsv", to_do, gpu)
 
 
 def rate(rule="train", *, seconds=10.0, memory=100.0, inputs=0.0, outputs=(), here=True, **traits):

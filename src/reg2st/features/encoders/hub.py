@@ -100,9 +100,15 @@ def _download(repo: str, file: str, revision: str) -> Path:
             "or HTTP_PROXY) is a SOCKS proxy, which needs the package socksio; install it, or "
             "unset the variable."
         ) from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError) as error:
         raise UserError(
             f"{file} of {where} cannot be fetched ({str(error).splitlines()[0]}); try again later."
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"{file} of {where} cannot be kept in the hub's cache {constants.HF_HUB_CACHE} "
+            f"({error.strerror or error}); free space, correct the permissions, or set HF_HOME to "
+            "a folder that you can write."
         ) from error
 
 

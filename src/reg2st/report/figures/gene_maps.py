@@ -1,5 +1,6 @@
 """Maps of genes on the slide: observed beside the predictions of each method."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 
@@ -34,6 +35,8 @@ from reg2st.report.style import (
 )
 from reg2st.report.writers import number
 from reg2st.sections.section_file import load_section_arrays
+
+log = logging.getLogger(__name__)
 
 LIMIT_SD = 2.0
 
@@ -75,6 +78,8 @@ def gene_maps(
     title = section_title(slide, split)
     if not panel:
         raise NothingToShow(f"{title}: no method has a prediction.")
+    if absent := [gene for gene in genes if gene not in panel]:
+        log.warning("%s: the panel lacks %s of figures.genes.", title, ", ".join(absent))
     genes = genes_to_map(scores, panel, split=split, section=section, named=genes, best=best_genes)
     if not genes:
         raise NothingToShow(

@@ -7,19 +7,29 @@ from pathlib import Path
 
 import pandas as pd
 
+from reg2st.base.failures import FAILED
 from reg2st.report.labels import in_fixed_order, method_labels, split_label
 from reg2st.report.provenance import run_folders
 from reg2st.report.writers import MISSING, Table, number, whole
 
 KEYS = ["dataset", "split", "method", "variant", "preset", "device", "threads"]
+COLUMNS = [
+    *(*KEYS, "fold", "seed", "parameters", "epochs", "seconds_training", "seconds_an_epoch"),
+    *("peak_memory_gib", "peak_device_memory_gib", "training_spots"),
+]
 GIB = 2**30
 
 
 def read_run_records(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
-    """One row a ``run.json``: key, what it cost, where it ran, and its folder (runs)."""
+    """One row a ``run.json``: key, what it cost, where it ran, and its folder (runs).
+
+    Runs that failed are left out.
+    """
     rows = []
     for path in map(Path, paths):
         record = json.loads(path.read_text(encoding="utf-8"))
+        if FAILED in record:
+            continue
         rows.append(
             {
                 **{key: record[key] for key in [*KEYS, "fold", "seed", "parameters"]},
@@ -31,7 +41,7 @@ def read_run_records(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
                 "training_spots": record["training_spots"],
             }
         )
-    records = pd.DataFrame(rows)
+    records = pd.DataFrame(rows, columns=COLUMNS)
     return records.assign(runs=run_folders(records))
 
 

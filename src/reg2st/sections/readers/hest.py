@@ -1,7 +1,6 @@
 """HEST-1k: a folder of st/{id}.h5ad, wsis/{id}.tif and metadata/{id}.json."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from reg2st.sections.anndata_file import (
     read_spatial,
 )
 from reg2st.sections.geometry import SpotArray
+from reg2st.sections.json_file import read_object
 from reg2st.sections.raw_section import RawSection, Stated
 from reg2st.sections.section_row import SectionRow
 
@@ -62,7 +62,7 @@ def read(files: Mapping[str, Path], row: SectionRow) -> RawSection:
         UserError: a file is bad, or the section has no raw counts or positions.
     """
     path = files["counts"]
-    metadata = _read_metadata(files["metadata"])
+    metadata = read_object(files["metadata"])
     with open_anndata(path) as file:
         counts, genes = read_raw_counts(file, row.layer, path)
         obs = read_frame(file, "obs")
@@ -85,16 +85,6 @@ def _positions_in(obs: pd.DataFrame, path: Path) -> np.ndarray:
         if x in obs and y in obs:
             return obs[[x, y]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     raise UserError(f'{path} has no spot positions: neither obsm["spatial"] nor pixels in obs.')
-
-
-def _read_metadata(path: Path) -> dict[str, Any]:
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as JSON ({error}).") from error
-    if not isinstance(metadata, dict):
-        raise UserError(f"{path} does not hold the metadata of a section.")
-    return metadata
 
 
 def _number(metadata: dict[str, Any], name: str) -> float | None:
