@@ -110,6 +110,8 @@ use rule draw as draw_on_slide with:
 
 
 onsuccess:
+    if Path(LAYOUT.start_page).is_file():
+        print(f"Look at the slides: open {LAYOUT.start_page} in a browser.")
     table = Path(LAYOUT.table("txt", "comparison"))
     if table.is_file():
         print(table.read_text(encoding="utf-8"))

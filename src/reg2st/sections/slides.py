@@ -103,7 +103,11 @@ class Slide:
 
 
 class Pyramid(Slide):
-    """A slide that OpenSlide reads, tile by tile."""
+    """A slide that OpenSlide reads, tile by tile.
+
+    Attributes:
+        handle: OpenSlide's own object.
+    """
 
     def __init__(self, path: Path) -> None:
         import openslide
@@ -111,23 +115,23 @@ class Pyramid(Slide):
         self.path = path
         self._damage = openslide.OpenSlideError
         try:
-            self._slide: openslide.OpenSlide = openslide.OpenSlide(path)
+            self.handle: openslide.OpenSlide = openslide.OpenSlide(path)
         except openslide.OpenSlideError as error:
             raise damaged(path, error) from error
-        self._slide.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
-        self.size_px = self._slide.dimensions
-        self.um_per_px = _um_per_px(self._slide.properties)
+        self.handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+        self.size_px = self.handle.dimensions
+        self.um_per_px = _um_per_px(self.handle.properties)
 
     @property
     def most_px(self) -> int:
-        return min(width * height for width, height in self._slide.level_dimensions)
+        return min(width * height for width, height in self.handle.level_dimensions)
 
     def close(self) -> None:
-        self._slide.close()
+        self.handle.close()
 
     def thumbnail(self, max_px: int) -> np.ndarray:
         try:
-            image = self._slide.get_thumbnail((max_px, max_px))
+            image = self.handle.get_thumbnail((max_px, max_px))
         except self._damage as error:
             raise damaged(self.path, error) from error
         return np.asarray(on_white(image))
@@ -135,11 +139,11 @@ class Pyramid(Slide):
     def _read_level(
         self, x: int, y: int, width: float, height: float, reduction: float
     ) -> tuple[Image.Image, float]:
-        level = self._slide.get_best_level_for_downsample(reduction)
-        downsample = self._slide.level_downsamples[level]
+        level = self.handle.get_best_level_for_downsample(reduction)
+        downsample = self.handle.level_downsamples[level]
         size = (math.ceil(width / downsample), math.ceil(height / downsample))
         try:
-            image = self._slide.read_region((x, y), level, size)
+            image = self.handle.read_region((x, y), level, size)
         except self._damage as error:
             raise damaged(self.path, error) from error
         return on_white(image), downsample
@@ -154,17 +158,18 @@ class Picture(Slide):
         self.size_px = self._stored.size_px
 
     def close(self) -> None:
-        self.__dict__.pop("_image", None)
+        self.__dict__.pop("image", None)
 
     def thumbnail(self, max_px: int) -> np.ndarray:
-        if "_image" not in self.__dict__:
+        if "image" not in self.__dict__:
             return np.asarray(self._stored.thumbnail(max_px))
-        image = self._image.copy()
+        image = self.image.copy()
         image.thumbnail((max_px, max_px))
         return np.asarray(image)
 
     @cached_property
-    def _image(self) -> Image.Image:
+    def image(self) -> Image.Image:
+        """The whole picture, RGB."""
         return self._stored.load()
 
     def _read_level(
@@ -173,7 +178,7 @@ class Picture(Slide):
         columns, rows = math.ceil(width), math.ceil(height)
         box = (x, y, x + columns, y + rows)
         if self.contains(x, y, columns, rows):
-            return self._image.crop(box), 1.0
+            return self.image.crop(box), 1.0
         inside = (
             max(x, 0),
             max(y, 0),
@@ -182,7 +187,7 @@ class Picture(Slide):
         )
         region = Image.new("RGB", (columns, rows), WHITE)
         if inside[0] < inside[2] and inside[1] < inside[3]:
-            region.paste(self._image.crop(inside), (inside[0] - x, inside[1] - y))
+            region.paste(self.image.crop(inside), (inside[0] - x, inside[1] - y))
         return region, 1.0
 
 

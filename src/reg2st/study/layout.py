@@ -150,6 +150,30 @@ class Layout:
         """A figure; ``kind`` is its suffix, ``of`` what it shows (a split, a section)."""
         return f"{self.results}/figures/{dataset}/{figure}/{of}.{kind}"
 
+    # Viewer
+
+    @property
+    def viewer(self) -> str:
+        """The folder of all pages, which can be moved and zipped as a whole."""
+        return f"{self.results}/viewer"
+
+    @property
+    def start_page(self) -> str:
+        return f"{self.viewer}/index.html"
+
+    @property
+    def start_page_files(self) -> str:
+        """What the start page loads."""
+        return f"{self.viewer}/start"
+
+    def page(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
+        """The page of a section, a folder."""
+        return f"{self.viewer}/sections/{dataset}/{section}"
+
+    def page_summary(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
+        """What the start page says of a section."""
+        return f"{self.viewer}/summaries/{dataset}/{section}.json"
+
     # Logs and benchmarks
 
     def log(self, rule: str, *parts: str) -> str:
