@@ -168,7 +168,7 @@ class SlidePage {
   /** The prediction whose scores the list shows: that of the right pane, the left, or the reference. */
   scoredLayer() {
     const names = [...this.panes].reverse().map((pane) => this.layer.get(pane.choice.value)?.of || pane.choice.value);
-    return [...names, this.page.reference].find((name) => name in this.page.scores);
+    return [...names, this.page.reference].find((name) => Object.hasOwn(this.page.scores, name));
   }
 
   // Drawing
