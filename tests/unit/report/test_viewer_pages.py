@@ -86,7 +86,9 @@ def test_a_slide_of_openslide_has_the_tiles_of_the_same_picture(tmp_path):
         with open_slide(tmp_path / name) as slide:
             write_pyramid(slide, tmp_path / name[:5])
         tiles = sorted((tmp_path / name[:5]).rglob("*_*.jpg"))
-        found[name[:5]] = {tile.relative_to(tmp_path / name[:5]): Image.open(tile) for tile in tiles}
+        found[name[:5]] = {
+            tile.relative_to(tmp_path / name[:5]): Image.open(tile) for tile in tiles
+        }
     assert found["plain"].keys() == found["tiled"].keys()
     for tile, plain in found["plain"].items():
         difference = np.asarray(plain, float) - np.asarray(found["tiled"][tile], float)

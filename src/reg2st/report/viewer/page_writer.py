@@ -35,6 +35,7 @@ MISSING = 255
 
 ROBUST_PERCENTILES = (1, 99)
 """Limits of the colour scale."""
+LIMITS = "percentiles {} and {} of the gene over the spots".format(*ROBUST_PERCENTILES)
 
 VALUES_AT_A_TIME = 16_000_000
 """Values of a layer that are in memory at once."""
@@ -146,6 +147,7 @@ def _facts(page: Page, size_px: tuple[int, int], a_chunk: int) -> dict[str, Any]
         },
         "provenance": [
             *(list(row) for row in page.provenance),
+            ["Limits of the colours", LIMITS],
             *(["Commit", commit] for commit in page.commits),
         ],
         "warnings": list(page.warnings),

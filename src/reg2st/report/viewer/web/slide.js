@@ -10,6 +10,7 @@ class SlidePage {
   constructor(page, spots, { labels, distance, barcodes }) {
     Object.assign(this, { page, spots, labels, distance, barcodes });
     this.chunks = new Map();
+    this.notices = new Map();
     this.fields = new Map(); // of the gene shown, by layer
     [this.gene, this.turn, this.mode] = [0, 0, "move"];
     [this.hovered, this.kept, this.polygon, this.selected] = [-1, -1, [], []];
@@ -23,7 +24,8 @@ class SlidePage {
     const around = [left - margin, top - margin, right + margin, bottom + margin];
     const { width, height } = page.slide;
     this.view = new View(page.slide, spots.count ? around : [0, 0, width, height]);
-    const missing = (count) => this.say(`${count} of the picture's tiles are missing; copy the whole folder again.`);
+    const missing = (count) =>
+      this.say("slide", `${count} of the picture's tiles are missing; copy the whole folder again.`);
     this.tiles = new Tiles(page.slide, () => this.redraw("slide"), missing);
     this.stale = new Set();
     this.buildPanes();
@@ -80,9 +82,12 @@ class SlidePage {
     );
   }
 
-  say(sentence) {
-    find("notice").hidden = !sentence;
-    find("notice").textContent = sentence;
+  /** Show a sentence, which replaces the last one about the same thing. */
+  say(about, sentence) {
+    this.notices.set(about, sentence);
+    const told = [...this.notices.values()].filter(Boolean).join(" ");
+    find("notice").hidden = !told;
+    find("notice").textContent = told;
   }
 
   // Genes and colours
@@ -94,9 +99,9 @@ class SlidePage {
     let fields = new Map();
     try {
       if (this.page.genes.length) fields = await this.fieldsOf(gene);
-      if (turn === this.turn) this.say("");
+      if (turn === this.turn) this.say("gene", "");
     } catch (error) {
-      if (turn === this.turn) this.say(error.message);
+      if (turn === this.turn) this.say("gene", error.message);
     }
     if (turn !== this.turn) return;
     this.fields = fields;
@@ -478,7 +483,7 @@ class SlidePage {
     this.colour();
     const gene = this.page.genes.indexOf(state.get("gene"));
     this.showGene(gene >= 0 ? gene : (this.list.rows[0] ?? 0)).then(() => {
-      if (state.has("gene") && gene < 0) this.say(`This page has no gene ${state.get("gene")}.`);
+      if (state.has("gene") && gene < 0) this.say("gene", `This page has no gene ${state.get("gene")}.`);
     });
   }
 }

@@ -12,7 +12,7 @@ async function showStart() {
     link.append(element("img", "", { src: `${folder}/tiles/thumbnail.jpg`, alt: "", loading: "lazy" }));
     link.append(element("strong", page.name));
     const entry = element("li");
-    entry.append(link, element("span", Object.values(page.facts).join(", ")));
+    entry.append(link, element("span", Object.entries(page.facts).map((fact) => fact.join(" ")).join(", ")));
     entry.append(element("span", `${page.spots.toLocaleString("en")} spots, ${page.genes.toLocaleString("en")} genes`));
     if (page.summary) entry.append(element("span", page.summary));
     for (const warning of page.warnings) entry.append(element("span", warning, { class: "warning" }));
