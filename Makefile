@@ -77,6 +77,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
+	$(BIN)/oxlint --deny-warnings src/reg2st/report/viewer/web
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
 clean:

@@ -41,6 +41,10 @@ function shown(value, digits = 3) {
   return Number(value.toPrecision(digits)).toString().replace("-", "−");
 }
 
+function find(id) {
+  return document.getElementById(id);
+}
+
 /** An element with text and attributes; names only ever become text. */
 function element(tag, text = "", attributes = {}) {
   const made = document.createElement(tag);

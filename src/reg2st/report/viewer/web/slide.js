@@ -488,10 +488,6 @@ class SlidePage {
   }
 }
 
-function find(id) {
-  return document.getElementById(id);
-}
-
 /** A cell of CSV; text that a spreadsheet would run as a formula is quoted from it. */
 function csvCell(value) {
   if (value === null) return "";

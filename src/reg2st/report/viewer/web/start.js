@@ -3,7 +3,6 @@
 /** The list of all slides of a study. */
 async function showStart() {
   const start = await loadData("start", "start/data");
-  const find = (id) => document.getElementById(id);
   document.title = `${start.study}: slides`;
   find("title").textContent = `Slides of the study ${start.study}`;
   for (const page of start.pages) {
@@ -36,6 +35,6 @@ async function showStart() {
 }
 
 showStart().catch((error) => {
-  document.getElementById("notice").hidden = false;
-  document.getElementById("notice").textContent = error.message;
+  find("notice").hidden = false;
+  find("notice").textContent = error.message;
 });
