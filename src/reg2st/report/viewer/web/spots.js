@@ -98,10 +98,14 @@ class Spots {
     }
   }
 
-  visible(view, visit) {
+  /** Call with the place on the canvas and the colour of each visible spot that has one. */
+  visible(view, ratio, { levels, colours }, visit) {
     const [left, top, right, bottom] = view.bounds();
-    const margin = this.radius;
-    this.within([left - margin, top - margin, right + margin, bottom + margin], visit);
+    const [margin, scale] = [this.radius, view.scale * ratio];
+    this.within([left - margin, top - margin, right + margin, bottom + margin], (i) => {
+      const colour = colours[levels[i]];
+      if (colour) visit((this.xy[2 * i] - left) * scale, (this.xy[2 * i + 1] - top) * scale, colour);
+    });
   }
 
   /** Far away: the mean of the spots in each cell as one pixel of a picture that is scaled. */
@@ -132,37 +136,32 @@ class Spots {
   }
 
   /** Small discs and squares, written into pixels row by row. */
-  drawStamps(context, view, ratio, { levels, colours }) {
+  drawStamps(context, view, ratio, colouring) {
     const { width, height } = context.canvas;
     const pixels = context.createImageData(width, height);
-    const colour = new Uint32Array(pixels.data.buffer);
+    const target = new Uint32Array(pixels.data.buffer);
     const radius = this.radius * view.scale * ratio;
-    this.visible(view, (i) => {
-      const of = colours[levels[i]];
-      if (!of) return;
-      const [x, y] = view.toScreen(this.xy[2 * i], this.xy[2 * i + 1]);
-      const bottom = Math.min(height, Math.round(y * ratio + radius));
-      for (let row = Math.max(0, Math.round(y * ratio - radius)); row < bottom; row++) {
-        const off = row + 0.5 - y * ratio;
+    this.visible(view, ratio, colouring, (x, y, colour) => {
+      const bottom = Math.min(height, Math.round(y + radius));
+      for (let row = Math.max(0, Math.round(y - radius)); row < bottom; row++) {
+        const off = row + 0.5 - y;
         const half = this.square ? radius : Math.sqrt(Math.max(0, radius * radius - off * off));
-        const start = Math.max(0, Math.round(x * ratio - half));
-        const end = Math.min(width, Math.round(x * ratio + half));
-        if (start < end) colour.fill(of, row * width + start, row * width + end);
+        const end = Math.min(width, Math.round(x + half));
+        for (let column = Math.max(0, Math.round(x - half)); column < end; column++) {
+          target[row * width + column] = colour;
+        }
       }
     });
     context.putImageData(pixels, 0, 0);
   }
 
   /** Large discs and squares: one path a colour. */
-  drawShapes(context, view, ratio, { levels, colours }) {
+  drawShapes(context, view, ratio, colouring) {
     const paths = new Map();
     const radius = this.radius * view.scale * ratio;
-    this.visible(view, (i) => {
-      const of = colours[levels[i]];
-      if (!of) return;
-      if (!paths.has(of)) paths.set(of, new Path2D());
-      const [x, y] = view.toScreen(this.xy[2 * i], this.xy[2 * i + 1]).map((place) => place * ratio);
-      const path = paths.get(of);
+    this.visible(view, ratio, colouring, (x, y, colour) => {
+      if (!paths.has(colour)) paths.set(colour, new Path2D());
+      const path = paths.get(colour);
       if (this.square) {
         const [x0, y0] = [Math.round(x - radius), Math.round(y - radius)];
         path.rect(x0, y0, Math.round(x + radius) - x0, Math.round(y + radius) - y0);
