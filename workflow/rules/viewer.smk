@@ -34,6 +34,31 @@ rule build_page:
         "../../scripts/report/build_page.py"
 
 
+# Only on request: name the folder as a target.
+rule export_page:
+    input:
+        unpack(page_files),
+        section=LAYOUT.section(),
+        image=raw_image,
+        labels=page_labels,
+    output:
+        directory(LAYOUT.exported()),
+    log:
+        LAYOUT.log("export_page", "{dataset}", "{section}"),
+    benchmark:
+        LAYOUT.benchmark("export_page", "{dataset}", "{section}")
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=growing(2000, per_mb=40),
+    params:
+        settings=page_settings,
+    message:
+        "Writing section {wildcards.section} of {wildcards.dataset} for TissUUmaps and QuPath"
+    script:
+        "../../scripts/report/export_page.py"
+
+
 rule viewer_index:
     input:
         unpack(lambda wildcards: TABLES["comparison"].files(STUDY) if STUDY.shown() else {}),

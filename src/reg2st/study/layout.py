@@ -174,6 +174,10 @@ class Layout:
         """What the start page says of a section."""
         return f"{self.viewer}/summaries/{dataset}/{section}.json"
 
+    def exported(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
+        """The values of a page for other viewers, a folder."""
+        return f"{self.results}/export/{dataset}/{section}"
+
     # Logs and benchmarks
 
     def log(self, rule: str, *parts: str) -> str:

@@ -47,7 +47,7 @@ class Page:
         spot_px: diameter of a spot, or side of a bin, px of level 0.
         pitch_px: distance of neighbouring spots, px of level 0.
         square: whether spots are square bins, not discs.
-        genes: G names.
+        genes: G names, those that matter most first where there are no scores.
         layers: values of every spot and gene.
         score_label: what the scores are.
         scores: float ``[G]`` by the name of the layer that they judge, NaN where undefined.

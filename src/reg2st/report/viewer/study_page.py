@@ -107,6 +107,29 @@ def page_of_section(
     )
 
 
+def page_of_inputs(files: Mapping[str, Any], *, methods: Sequence[str], **settings: Any) -> Page:
+    """The page of a section from the inputs of a job.
+
+    Args:
+        files: section, image, and labels, panel, predictions, scores and records where it has
+            them; of the last three a file for each of the methods.
+        methods: those that test the section.
+        settings: further arguments of :func:`page_of_section`.
+    """
+    of_methods = {
+        kind: dict(zip(methods, files.get(kind, []), strict=True))
+        for kind in ("predictions", "scores", "records")
+    }
+    return page_of_section(
+        files["section"],
+        files["image"],
+        panel=files.get("panel"),
+        labels=files.get("labels") or None,
+        **of_methods,
+        **settings,
+    )
+
+
 class _Counts:
     """The observed counts of a section, and their target.
 

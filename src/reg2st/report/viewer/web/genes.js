@@ -30,11 +30,10 @@ class GeneList {
     });
   }
 
-  /** Show scores, one a gene; null sorts by name alone. */
+  /** Show scores, one a gene; without any, the best genes are the first ones of the page. */
   setScores(scores) {
     if (scores === this.scores && this.rows.length) return;
     this.scores = scores;
-    this.sort.disabled = !scores;
     this.arrange();
   }
 
@@ -46,11 +45,9 @@ class GeneList {
     });
     const byName = (one, other) => (this.genes[one] < this.genes[other] ? -1 : 1);
     const score = (gene) => this.scores[gene] ?? -Infinity;
-    if (this.scores && this.sort.value === "score") {
-      rows.sort((one, other) => (score(one) === score(other) ? byName(one, other) : score(other) - score(one)));
-    } else {
-      rows.sort(byName);
-    }
+    const byScore = (one, other) => (score(one) === score(other) ? byName(one, other) : score(other) - score(one));
+    if (this.sort.value === "name") rows.sort(byName);
+    else if (this.scores) rows.sort(byScore);
     this.rows = rows;
     this.count.textContent =
       rows.length === this.genes.length ? `${rows.length} genes` : `${rows.length} of ${this.genes.length} genes`;
