@@ -29,7 +29,7 @@ rule build_page:
         settings=page_settings,
         viewer=LAYOUT.viewer,
     message:
-        "Building the page of section {wildcards.section} of {wildcards.dataset}"
+        "Rendering the page of section {wildcards.section} of {wildcards.dataset}"
     script:
         "../../scripts/report/build_page.py"
 
@@ -82,6 +82,6 @@ rule viewer_index:
         study=STUDY.config.name,
         viewer=LAYOUT.viewer,
     message:
-        "Writing the start page of the viewer"
+        "Listing the pages of the viewer"
     script:
         "../../scripts/report/viewer_index.py"

@@ -151,8 +151,10 @@ class _Counts:
             if self.target.scaled_by == "panel":
                 self.target = TARGETS[WITHOUT_A_PANEL]
         self.panel = panel
-        of_panel = self._counts[:, [self._column[gene] for gene in panel if gene in self]]
-        self._library = self.target.library(of_panel.sum(axis=1), totals).reshape(-1, 1)
+        in_panel = np.zeros(len(genes))
+        in_panel[[self._column[gene] for gene in panel if gene in self]] = 1
+        of_panel = self._counts @ in_panel
+        self._library = self.target.library(of_panel[:, None], totals)[:, None]
 
     def __contains__(self, gene: str) -> bool:
         return gene in self._column

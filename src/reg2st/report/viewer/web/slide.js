@@ -216,32 +216,34 @@ class SlidePage {
 
   followPointer(pane) {
     const { stage } = pane;
-    const pointers = new Map();
-    let travelled = 0;
+    let [last, travelled] = [null, 0];
     const place = (event) => {
       const box = stage.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
     stage.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
+      if (event.button || last) return;
       stage.setPointerCapture(event.pointerId);
-      pointers.set(event.pointerId, place(event));
-      travelled = 0;
+      [last, travelled] = [place(event), 0];
       if (this.mode !== "move") this.polygon = [this.view.toSlide(...place(event))];
     });
     stage.addEventListener("pointermove", (event) => {
-      const [now, before] = [place(event), pointers.get(event.pointerId)];
-      if (!before) return this.hover(this.spots.nearest(...this.view.toSlide(...now)));
-      travelled += Math.hypot(now[0] - before[0], now[1] - before[1]);
-      const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
-      pointers.set(event.pointerId, now);
-      if (other) this.pinch(other, before, now);
-      else if (this.mode === "move") this.view.pan(now[0] - before[0], now[1] - before[1]);
-      else this.extendPolygon(this.view.toSlide(...now));
-      this.moved();
+      const now = place(event);
+      if (!last) return this.hover(this.spots.nearest(...this.view.toSlide(...now)));
+      const step = [now[0] - last[0], now[1] - last[1]];
+      travelled += Math.hypot(...step);
+      last = now;
+      if (this.mode !== "move") {
+        this.extendPolygon(this.view.toSlide(...now));
+        this.redraw();
+      } else {
+        this.view.pan(...step);
+        this.moved();
+      }
     });
     const released = (event) => {
-      if (!pointers.delete(event.pointerId)) return;
+      if (!last) return;
+      last = null;
       if (travelled < CLICK_PX) {
         this.keep(this.spots.nearest(...this.view.toSlide(...place(event))));
         if (this.mode !== "move") this.select([]);
@@ -259,11 +261,6 @@ class SlidePage {
       this.moved();
     };
     stage.addEventListener("wheel", turned, { passive: false });
-  }
-
-  pinch(fixed, before, now) {
-    const distance = (point) => Math.hypot(point[0] - fixed[0], point[1] - fixed[1]);
-    if (distance(before) > 0) this.view.zoom(distance(now) / distance(before), ...fixed);
   }
 
   extendPolygon([x, y]) {
