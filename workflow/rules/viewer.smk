@@ -27,7 +27,6 @@ rule build_page:
         mem_mb=reading_image(2000, per_mb=20, of="section"),
     params:
         settings=page_settings,
-        viewer=LAYOUT.viewer,
     message:
         "Rendering the page of section {wildcards.section} of {wildcards.dataset}"
     script:
@@ -80,7 +79,6 @@ rule viewer_index:
         settings=TABLES["comparison"].settings_of(STUDY),
         provenance=sources(STUDY),
         study=STUDY.config.name,
-        viewer=LAYOUT.viewer,
     message:
         "Listing the pages of the viewer"
     script:
