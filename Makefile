@@ -37,7 +37,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(SNAKEMAKE) comparison --cores all --configfile config/demo.yaml \
+	$(SNAKEMAKE) comparison viewer --cores all --configfile config/demo.yaml \
 		--report results/demo/report.html --report-after-run --logger oneline
 
 test: $(VENV)/.installed-test
@@ -77,6 +77,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
+	$(BIN)/oxlint --deny-warnings src/reg2st/report/viewer/web
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
 clean:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from browsing import chromium
 from studies import TINY, Study
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -51,6 +52,14 @@ def root() -> Path:
 def shared() -> Path:
     """The folder of real sections, which is not part of the project."""
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    driver = chromium()
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture(scope="session")

@@ -1,35 +1,15 @@
 """The report of a finished study, opened in a real browser as a reader would."""
 
-import os
 import re
-import shutil
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from browsing import errors
+
 MENU = "nav ul a"
 MOVING = "return document.getAnimations().some(one => one.playState == 'running')"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        message = "needs Debian's packages chromium and chromium-driver"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    # Chromium has no sandbox for root, who runs CI.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1600,1000")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
-    yield driver
-    driver.quit()
 
 
 class Report:
@@ -111,10 +91,6 @@ class Report:
         """The text of the caption that the navigation bar shows."""
         selector = "nav .prose"
         return self.wait(lambda: self.browser.find_elements(By.CSS_SELECTOR, selector))[0].text
-
-
-def errors(browser):
-    return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 @pytest.fixture(scope="module")

@@ -34,12 +34,18 @@ def test_genes_to_map_draw_the_maps_again(changed):
     assert kinds(planned(changed)) == {"Drawing gene_maps"}
 
 
+def test_genes_of_the_viewer_render_its_pages_again(changed):
+    changed.config["viewer"] = {"genes": ["G0"]}
+    assert kinds(planned(changed)) == {"Rendering the", "Listing the"}
+
+
 def test_the_reference_runs_its_tests_again(changed):
     changed.config["reference"] = "ridge"
     for experiment in ("ablation", "sensitivity"):
         changed.config[experiment]["method"] = "reg2st"
     assert kinds(planned(changed)) == {
         "Tabulating genes", "Tabulating significance", "Drawing wilcoxon",
+        "Rendering the", "Listing the",
     }  # fmt: skip
 
 
@@ -117,8 +123,10 @@ def test_a_label_file_measures_regions_again(changed):
     messages = planned(changed)
     assert kinds(messages) == {
         "Reading the", "Comparing predicted", "Drawing region_maps", "Tabulating regions",
+        "Rendering the", "Listing the",
     }  # fmt: skip
-    assert all("A1" in message for message in messages if not message.startswith("Tabulating"))
+    of_all = ("Tabulating", "Listing")
+    assert all("A1" in message for message in messages if not message.startswith(of_all))
 
 
 def test_a_count_trains_the_folds_that_it_trains(changed):

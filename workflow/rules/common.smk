@@ -77,11 +77,12 @@ def growing(base, per_mb, of=None):
     return amount
 
 
-def reading_image(base, per_mb):
+def reading_image(base, per_mb, of=None):
     """As `growing`, of a job that reads an image: of it, only what is decoded at once counts."""
 
     def amount(wildcards, input, attempt):
-        others = megabytes(file for file in input if file != input.image)
+        grows = [input[of]] if of else (file for file in input if file != input.image)
+        others = megabytes(grows)
         return attempt * round(base + per_mb * others + decoded_mb(input.image))
 
     return amount
@@ -213,6 +214,44 @@ def predictions_of_section(wildcards):
     return [LAYOUT.cross_validation("predictions.h5ad", **run.cross_validation) for run in runs]
 
 
+def page_files(wildcards):
+    """An input function: what the page of a section shows of its runs; a file a method."""
+    runs = STUDY.viewed(**wildcards)
+    if not runs:
+        return {}
+
+    def files(name):
+        return [LAYOUT.cross_validation(name, **run.cross_validation) for run in runs]
+
+    return {
+        "panel": STUDY.panel(runs[0].dataset, runs[0].split, runs[0].fold.name),
+        "predictions": files("predictions.h5ad"),
+        "scores": files("scores.tsv"),
+        "records": [
+            LAYOUT.model("run.json", fold=run.fold.name, **run.cross_validation) for run in runs
+        ],
+    }
+
+
+def page_labels(wildcards):
+    """An input function: the labels of a section; an empty list if it has none."""
+    labelled = STUDY.labelled(wildcards.dataset, [wildcards.section])
+    return LAYOUT.labels(**wildcards) if labelled else []
+
+
+def page_settings(wildcards):
+    """A params function: what the page of a section shows beside its files."""
+    runs = STUDY.viewed(**wildcards)
+    return {
+        "study": STUDY.config.name,
+        "target": STUDY.datasets[wildcards.dataset].config.target,
+        "reference": STUDY.config.reference,
+        "split": runs[0].split if runs else "",
+        "methods": [run.method for run in runs],
+        **STUDY.config.viewer.model_dump(mode="json"),
+    }
+
+
 def figure_of(wildcards):
     return FIGURES[wildcards.figure]
 
@@ -338,6 +377,8 @@ def show_comparison(write_report=False):
 
     Snakemake writes no report after a run that failed, so `write_report` does.
     """
+    if Path(LAYOUT.start_page).is_file():
+        say(f"Look at the slides: open {LAYOUT.start_page} in a browser.")
     table = Path(LAYOUT.table("txt", "comparison"))
     if not table.is_file():
         return

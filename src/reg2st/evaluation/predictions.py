@@ -1,6 +1,7 @@
 """Read cross-validated predictions: of a method in a split, or of one section of it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -10,6 +11,7 @@ from anndata.io import read_elem
 from numpy.typing import NDArray
 
 from reg2st.base.errors import UserError
+from reg2st.sections.section_file import SPOTS_AT_A_TIME, check_same_spots
 from reg2st.sections.targets import TARGETS, Target
 
 
@@ -70,6 +72,75 @@ def section_predictions(path: str | os.PathLike, section: str) -> SectionPredict
             genes=_genes(file)[known].tolist(),
             expression=expression[:, known],
             spread=None if spread is None else _rows(spread, rows)[:, known],
+        )
+
+
+@dataclass(frozen=True)
+class StoredPredictions:
+    """What a method predicts of a section, left in its file: it is read by genes.
+
+    Attributes:
+        path: the file.
+        rows: those of the section, int ``[n]``.
+        fold: the fold that tested the section.
+        genes: those that the fold's model predicts; none where the method has no prediction.
+        has_spread: whether there is a predictive standard deviation.
+    """
+
+    path: str
+    rows: NDArray[np.int_]
+    fold: str
+    genes: list[str]
+    has_spread: bool
+
+    def read(self, genes: Sequence[str], part: str = "X") -> NDArray[np.float32]:
+        """Values of some genes, float32 ``[n, genes]``; NaN for a gene that is not predicted.
+
+        Args:
+            genes: their names.
+            part: ``X`` or ``layers/spread``.
+        """
+        values = np.full((len(self.rows), len(genes)), np.nan, dtype=np.float32)
+        with h5py.File(self.path) as file:
+            columns = pd.Index(_genes(file)).get_indexer(list(genes))
+            known = columns >= 0
+            if not known.any():
+                return values
+            first, last = columns[known].min(), columns[known].max()
+            for start in range(0, len(self.rows), SPOTS_AT_A_TIME):
+                rows = self.rows[start : start + SPOTS_AT_A_TIME]
+                block = file[part][rows[0] : rows[-1] + 1, first : last + 1]
+                found = block[rows - rows[0]][:, columns[known] - first]
+                values[start : start + len(rows), known] = found
+        return values
+
+
+def stored_predictions(
+    path: str | os.PathLike, section: str, barcodes: NDArray[np.str_]
+) -> StoredPredictions:
+    """The rows of one section in a file of predictions.
+
+    Args:
+        path: what :func:`reg2st.training.predict.predict_folds` wrote.
+        section: its name.
+        barcodes: of its spots, str ``[n]``, which fixes the order of the rows.
+
+    Raises:
+        UserError: the file holds no prediction of the section, or of other spots.
+    """
+    with h5py.File(path) as file:
+        spots = read_elem(file["obs"])
+        rows = np.flatnonzero(spots["section"] == section)
+        if not len(rows):
+            raise UserError(f"{path} has no prediction of section {section}; predict it again.")
+        check_same_spots(path, spots["barcode"].iloc[rows].to_numpy(dtype=str), barcodes)
+        known = ~np.isnan(file["X"][rows[0]])
+        return StoredPredictions(
+            path=os.fspath(path),
+            rows=rows,
+            fold=str(spots["fold"].iloc[rows[0]]),
+            genes=_genes(file)[known].tolist(),
+            has_spread="layers/spread" in file,
         )
 
 

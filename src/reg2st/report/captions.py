@@ -39,6 +39,19 @@ def about(study: Study) -> dict[str, Any]:
     }
 
 
+def sources(study: Study) -> dict[str, str]:
+    """Where the numbers of a study come from, by name, for the start page of the viewer."""
+    facts = about(study)
+    named = {
+        "Study": facts["study"],
+        "Methods": "; ".join(f"{run} settings" for run in facts["presets"]),
+        "Encoders": ", ".join(facts["encoders"]),
+        "Genes": "; ".join(f"{name}: {panel}" for name, panel in facts["panels"].items()),
+        "Values": "; ".join(f"{name}: {unit}" for name, unit in facts["targets"].items()),
+    }
+    return {name: text for name, text in named.items() if text}
+
+
 def _panel(panel: Panel) -> str:
     """How the genes of a dataset are chosen, in words."""
     if isinstance(panel, FrozenPanel):

@@ -128,6 +128,21 @@ def load_section_index(path: str | os.PathLike) -> SectionIndex:
         )
 
 
+def load_counts(path: str | os.PathLike) -> tuple["csr_matrix", list[str]]:
+    """All raw counts of a section, sparse ``[n, G]``, and the names of its G genes.
+
+    Raises:
+        UserError: the file is missing or no section file.
+    """
+    from scipy.sparse import csr_matrix
+
+    with _open_section(path) as file:
+        matrix, var = file["X"], file["var"]
+        genes = _strings(var[var.attrs["_index"]]).tolist()
+        parts = (matrix[name][()] for name in ("data", "indices", "indptr"))
+        return csr_matrix(tuple(parts), shape=matrix.attrs["shape"]), genes
+
+
 def load_thumbnail(path: str | os.PathLike) -> tuple[np.ndarray, float]:
     """The slide's picture in a section file, uint8 ``[h, w, 3]``, and its px per slide px."""
     with _open_section(path) as file:

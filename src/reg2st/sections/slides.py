@@ -118,7 +118,11 @@ class Slide:
 
 
 class Pyramid(Slide):
-    """A slide that OpenSlide reads, tile by tile."""
+    """A slide that OpenSlide reads, tile by tile.
+
+    Attributes:
+        handle: OpenSlide's own object.
+    """
 
     def __init__(self, path: Path) -> None:
         import openslide
@@ -126,23 +130,23 @@ class Pyramid(Slide):
         self.path = path
         self._damage = openslide.OpenSlideError
         try:
-            self._slide: openslide.OpenSlide = openslide.OpenSlide(path)
+            self.handle: openslide.OpenSlide = openslide.OpenSlide(path)
         except openslide.OpenSlideError as error:
             raise damaged(path, error) from error
-        self._slide.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
-        self.size_px = self._slide.dimensions
-        self.um_per_px = _um_per_px(self._slide.properties)
+        self.handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+        self.size_px = self.handle.dimensions
+        self.um_per_px = _um_per_px(self.handle.properties)
 
     @property
     def most_px(self) -> int:
-        return min(width * height for width, height in self._slide.level_dimensions)
+        return min(width * height for width, height in self.handle.level_dimensions)
 
     def close(self) -> None:
-        self._slide.close()
+        self.handle.close()
 
     def thumbnail(self, max_px: int) -> np.ndarray:
         try:
-            image = self._slide.get_thumbnail((max_px, max_px))
+            image = self.handle.get_thumbnail((max_px, max_px))
         except self._damage as error:
             raise damaged(self.path, error) from error
         return np.asarray(on_white(image))
@@ -157,7 +161,7 @@ class Pyramid(Slide):
         x, y = corners.min(axis=0).tolist()
         width, height = (corners.max(axis=0) + side).tolist()
         width, height = width - x, height - y
-        level = self._slide.get_best_level_for_downsample(side_px / output_px)
+        level = self.handle.get_best_level_for_downsample(side_px / output_px)
         if level > 0 or width * height >= len(corners) * side**2:
             return super().read_squares(corners, side_px, output_px)
         region, _ = self._read_level(x, y, width, height, 1.0)
@@ -170,11 +174,11 @@ class Pyramid(Slide):
     def _read_level(
         self, x: int, y: int, width: float, height: float, reduction: float
     ) -> tuple[Image.Image, float]:
-        level = self._slide.get_best_level_for_downsample(reduction)
-        downsample = self._slide.level_downsamples[level]
+        level = self.handle.get_best_level_for_downsample(reduction)
+        downsample = self.handle.level_downsamples[level]
         size = (math.ceil(width / downsample), math.ceil(height / downsample))
         try:
-            image = self._slide.read_region((x, y), level, size)
+            image = self.handle.read_region((x, y), level, size)
         except self._damage as error:
             raise damaged(self.path, error) from error
         return on_white(image), downsample
@@ -201,7 +205,7 @@ class Picture(Slide):
         return np.asarray(image)
 
     @property
-    def _image(self) -> Image.Image:
+    def image(self) -> Image.Image:
         """The decoded picture; threads that ask at once wait for the one that decodes it."""
         with self._decoding:
             if self._decoded is None:
@@ -214,7 +218,7 @@ class Picture(Slide):
         columns, rows = math.ceil(width), math.ceil(height)
         box = (x, y, x + columns, y + rows)
         if self.contains(x, y, columns, rows):
-            return self._image.crop(box), 1.0
+            return self.image.crop(box), 1.0
         inside = (
             max(x, 0),
             max(y, 0),
@@ -223,7 +227,7 @@ class Picture(Slide):
         )
         region = Image.new("RGB", (columns, rows), WHITE)
         if inside[0] < inside[2] and inside[1] < inside[3]:
-            region.paste(self._image.crop(inside), (inside[0] - x, inside[1] - y))
+            region.paste(self.image.crop(inside), (inside[0] - x, inside[1] - y))
         return region, 1.0
 
 

@@ -128,6 +128,22 @@ class FiguresConfig(ConfigModel):
     )
 
 
+class ViewerConfig(ConfigModel):
+    """What the interactive pages show."""
+
+    genes: Unique[Name] = Field(
+        (),
+        description="Genes to show in addition to those of the panel, observed if not predicted.",
+    )
+    most_genes: PositiveInt = Field(
+        1000,
+        description=(
+            "Most genes of the panel on a page: those with the highest PCC there, or in a section "
+            "that no fold tests those with the highest counts."
+        ),
+    )
+
+
 def _default_reference(data: Mapping[str, Any]) -> str:
     methods = list(data["methods"])
     return "reg2st" if "reg2st" in methods else methods[-1]
@@ -190,6 +206,9 @@ class StudyConfig(ConfigModel):
     )
     training: TrainingConfig = Field(TrainingConfig(), description="How networks are trained.")
     figures: FiguresConfig = Field(FiguresConfig(), description="What the figures show.")
+    viewer: ViewerConfig = Field(
+        ViewerConfig(), description="What the interactive pages of the slides show."
+    )
 
     def settings_of(self, method: str, variant: str = FULL) -> "Settings":
         """The settings of a method's variant: its preset's, the method's and the variant's."""

@@ -187,6 +187,34 @@ class Layout:
         """Says that everything of a target is made, and that none of its runs failed."""
         return f"{self.results}/complete/{target}.txt"
 
+    # Viewer
+
+    @property
+    def viewer(self) -> str:
+        """The folder of all pages, which can be moved and zipped as a whole."""
+        return f"{self.results}/viewer"
+
+    @property
+    def start_page(self) -> str:
+        return f"{self.viewer}/index.html"
+
+    @property
+    def start_page_files(self) -> str:
+        """What the start page loads."""
+        return f"{self.viewer}/start"
+
+    def page(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
+        """The page of a section, a folder."""
+        return f"{self.viewer}/sections/{dataset}/{section}"
+
+    def page_summary(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
+        """What the start page says of a section."""
+        return f"{self.viewer}/summaries/{dataset}/{section}.json"
+
+    def exported(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
+        """The values of a page for other viewers, a folder."""
+        return f"{self.results}/export/{dataset}/{section}"
+
     # Logs and benchmarks
 
     def log(self, rule: str, *parts: str) -> str:

@@ -17,6 +17,7 @@ from reg2st.study.experiments import Experiment, read_experiments
 from reg2st.study.fits import ALL_SECTIONS, expand_fits
 from reg2st.study.folds import Fold, Split
 from reg2st.study.layout import Layout
+from reg2st.study.method_config import FULL
 from reg2st.study.runs import Run, expand_runs, sees_all_spots
 from reg2st.study.sheets import section_row
 from reg2st.study.slide_models import SlideModel, read_slide_models
@@ -180,6 +181,14 @@ class Study:
     def mapped(self, dataset: str) -> list[str]:
         """Sections to draw maps of: those that the dataset's first split tests."""
         return self.tested(dataset, self.splits_of(dataset)[:1])
+
+    def viewed(self, dataset: str, section: str) -> list[Run]:
+        """The runs that the page of a section shows, none if no fold tests it.
+
+        Each method as configured with the first seed, in the first split that tests the section.
+        """
+        runs = self.select(dataset=dataset, tests=section, variant=FULL, seed=self.config.seeds[0])
+        return [run for run in runs if run.split == runs[0].split]
 
     def labelled(self, dataset: str, sections: Iterable[str]) -> list[str]:
         """The sections that have labels, of those given."""
