@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 LEAST_MATCH = 0.5
 """Share of the labels that must belong to spots of the section."""
 
+USUAL_MATCH = 0.9
+"""Share of the labels below which a file is doubtful. Some spots are left out of every section."""
+
 
 def match_labels(section: str | Path, labels: str | Path, out: str | Path) -> None:
     """Write the label of each spot of a section as TSV: barcode, label (empty for none).
@@ -35,6 +38,15 @@ def match_labels(section: str | Path, labels: str | Path, out: str | Path) -> No
         raise UserError(
             f"{labels}: only {matched.sum()} of {len(by_spot)} labels belong to a spot of section "
             f"{arrays.name}; check that the file is of this section."
+        )
+    if matched.mean() < USUAL_MATCH:
+        log.warning(
+            "%s: only %d of %d labels belong to a spot of section %s; check that the file is of "
+            "this section.",
+            labels,
+            matched.sum(),
+            len(by_spot),
+            arrays.name,
         )
     table = pd.DataFrame({"barcode": arrays.barcodes, "label": by_spot.reindex(spots).to_numpy()})
     log.info(

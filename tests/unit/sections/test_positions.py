@@ -132,3 +132,21 @@ def test_labels_by_barcode_need_no_array(visium, tmp_path, arrays):
     match_labels(tmp_path / "section.h5ad", labels, tmp_path / "out.tsv")
     told = load_labels(tmp_path / "out.tsv", loose.barcodes)
     assert told[:3].tolist() == ["fat", "gland", ""]
+
+
+@pytest.mark.parametrize("foreign", [1, 9])
+def test_labels_of_another_section_are_doubted(visium, tmp_path, arrays, foreign, caplog):
+    made = anndata.AnnData(np.ones((len(visium.barcodes), 3)), obsm={"spatial": visium.pixel_xy})
+    made.write_h5ad(tmp_path / "S1.h5ad")
+    arrays(SectionRow("S1", "P", "h5ad", counts="S1.h5ad", image="S1.tif"))
+    labels, out = tmp_path / "labels.tsv", tmp_path / "out.tsv"
+    names = [*range(4), *(f"other{number}" for number in range(foreign))]
+    labels.write_text("barcode\tlabel\n" + "".join(f"{name}\tfat\n" for name in names))
+    told = f"only 4 of {4 + foreign} labels belong to a spot of section S1"
+    if foreign < 4:
+        match_labels(tmp_path / "section.h5ad", labels, out)
+        assert told in caplog.text
+    else:
+        with pytest.raises(UserError, match=told):
+            match_labels(tmp_path / "section.h5ad", labels, out)
+        assert not out.exists()
