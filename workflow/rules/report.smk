@@ -138,9 +138,6 @@ use rule draw as draw_on_slide with:
 
 
 onsuccess:
-
-
-onsuccess:
     show_slides()
     show_comparison()
 
