@@ -42,7 +42,8 @@ class _Check:
         """Valid settings by method and variant."""
 
     def mistakes(self) -> Iterator[Mistake]:
-        if not self.config.datasets and self.config.slides is None:
+        invalid = any(place[0] in ("datasets", "slides") for place in self.dropped if place)
+        if not self.config.datasets and self.config.slides is None and not invalid:
             yield Mistake(("datasets",), "must not be empty in a study without `slides`.")
         yield from self._inputs(self.config.inputs, set(InputsConfig.model_fields), ("inputs",))
         for name, method in self.config.methods.items():
