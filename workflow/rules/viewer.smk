@@ -33,6 +33,29 @@ rule build_page:
         "../../scripts/report/build_page.py"
 
 
+rule build_slide_page:
+    input:
+        unpack(slide_files),
+        predictions=LAYOUT.slide("predictions.h5ad"),
+    output:
+        page=directory(LAYOUT.slide_page()),
+        summary=LAYOUT.slide_page_summary(),
+    log:
+        LAYOUT.log("build_slide_page", "{model}", "{slide}"),
+    benchmark:
+        LAYOUT.benchmark("build_slide_page", "{model}", "{slide}")
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=reading_image(2000, per_mb=20),
+    params:
+        settings={"study": STUDY.config.name, **STUDY.config.viewer.model_dump(mode="json")},
+    message:
+        "Rendering the page of slide {wildcards.slide} as predicted by {wildcards.model}"
+    script:
+        "../../scripts/report/build_slide_page.py"
+
+
 # Only on request: name the folder as a target.
 rule export_page:
     input:
@@ -65,7 +88,8 @@ rule viewer_index:
             LAYOUT.page_summary(dataset, section)
             for dataset in STUDY.datasets
             for section in STUDY.sections_of(dataset)
-        ],
+        ]
+        + [LAYOUT.slide_page_summary(*key) for key in SLIDE_PREDICTIONS],
     output:
         page=LAYOUT.start_page,
         files=directory(LAYOUT.start_page_files),

@@ -211,6 +211,14 @@ class Layout:
         """What the start page says of a section."""
         return f"{self.viewer}/summaries/{dataset}/{section}.json"
 
+    def slide_page(self, slide: str = "{slide}", model: str = "{model}") -> str:
+        """The page of a slide without counts, a folder."""
+        return f"{self.viewer}/slides/{model}/{slide}"
+
+    def slide_page_summary(self, slide: str = "{slide}", model: str = "{model}") -> str:
+        """What the start page says of a slide without counts."""
+        return f"{self.viewer}/summaries/slides/{model}/{slide}.json"
+
     def exported(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
         """The values of a page for other viewers, a folder."""
         return f"{self.results}/export/{dataset}/{section}"

@@ -49,6 +49,7 @@ def page_of_slide(
         target = TARGETS.get(str(read_elem(file["uns/target"]))) if "uns/target" in file else None
         model = read_elem(file["uns/model"]) if "uns/model" in file else {}
         has_spread = "layers/spread" in file
+        notes = read_elem(file["uns/slide/notes"]).tolist() if "uns/slide/notes" in file else []
     known = var.index.astype(str).tolist()
     expected = var["expected_pcc"].to_numpy() if "expected_pcc" in var else None
     chosen = set(best_genes(known, expected, most_genes)) | set(genes)
@@ -73,7 +74,6 @@ def page_of_slide(
     return Page(
         name=str(about.get("name", Path(predictions).parent.name)),
         facts={
-            **{name: str(about[name]) for name in ("dataset", "patient") if about.get(name)},
             "kind": "slide without counts: every value is predicted",
         },
         image=Path(image),
@@ -90,6 +90,7 @@ def page_of_slide(
         reference="predicted",
         distance=distance,
         summary=_summary(expected, distance),
+        warnings=notes,
         provenance=[
             ("Study", study),
             ("Values", unit),
