@@ -76,12 +76,13 @@ class STNet(Network):
             "views": 1,
         },
         "quick": {
-            "epochs": 6,
+            "epochs": 2,
             "learning_rate": 3e-4,
             "optimiser": "adamw",
             "backbone": "efficientnet_lite0",
-            "patch_px": 112,
+            "patch_px": 64,
             "loss": "mean",
+            "views": 1,
         },
     }
 
