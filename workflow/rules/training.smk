@@ -59,7 +59,7 @@ rule predict:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=growing(4000, per_mb=1),
+        mem_mb=growing(4000, per_mb=5),
         runtime=growing(30, per_mb=0.1),
     params:
         runs=lambda wildcards: dump(STUDY.predictions(**wildcards)),
