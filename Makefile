@@ -37,7 +37,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(SNAKEMAKE) comparison viewer --cores all --configfile config/demo.yaml \
+	$(SNAKEMAKE) comparison slides viewer --cores all --configfile config/demo.yaml \
 		--report results/demo/report.html --report-after-run --logger oneline
 
 test: $(VENV)/.installed-test
