@@ -389,7 +389,10 @@ def show_comparison(write_report=False):
         return
     if write_report:
         command = [*shlex.split(sys.executable), "-m", "snakemake", *arguments, "--nolock"]
-        subprocess.run(command, check=True, capture_output=True)
+        written = subprocess.run(command, capture_output=True, text=True)
+        if written.returncode != 0:
+            say(written.stderr)
+            return
     given = [each for each in arguments if each.startswith("--report=")]
     given = given or arguments[arguments.index("--report") + 1 :]
     say(f"Report: {given[0].removeprefix('--report=')}")
