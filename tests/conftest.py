@@ -104,6 +104,27 @@ def finished(run_once):
     return run_once("finished", TINY)
 
 
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory, worker_id):
+    """A model of three simulated patients to take away, and a slide of a fourth; not to be changed.
+
+    One for all test processes. The folder holds what ``model_folders`` wrote: ``model``, the
+    weights of its encoder, and the files of the slide D1.
+    """
+    # Here, since it takes seconds to import torch.
+    from model_folders import make_model, simulate
+    from reg2st.report.model_card import describe_model
+
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "fitted"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "D1.tif").exists():
+            folder.mkdir(exist_ok=True)
+            describe_model(make_model(folder), None)
+            simulate(folder, "D1")
+    return folder
+
+
 @pytest.fixture
 def study(new_study, tmp_path) -> Study:
     """A study in an empty folder."""

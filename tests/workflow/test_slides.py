@@ -7,21 +7,15 @@ import anndata
 import pandas as pd
 import pytest
 
-from model_folders import ENCODER, make_model, simulate
-from reg2st.report.model_card import describe_model
+from model_folders import ENCODER
 
 SMALL = [[[600, 600], [1100, 600], [1100, 1100], [600, 1100], [600, 600]]]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A model folder, a slide, and contours of a part of it."""
-    folder = tmp_path_factory.mktemp("made")
-    describe_model(make_model(folder), None)
-    simulate(folder, "D1")
-    contours = {"type": "Polygon", "coordinates": SMALL}
-    (folder / "part.geojson").write_text(json.dumps(contours))
-    return folder
+def made(fitted):
+    """The folder of a model and of a slide."""
+    return fitted
 
 
 @pytest.fixture
@@ -29,7 +23,8 @@ def cohort(study, made, tmp_path):
     """A study of five slides, of which the third is damaged."""
     raw = tmp_path / "own slides"
     raw.mkdir()
-    shutil.copy(made / "part.geojson", raw)
+    contours = {"type": "Polygon", "coordinates": SMALL}
+    (raw / "part.geojson").write_text(json.dumps(contours))
     for index in range(1, 6):
         shutil.copy(made / "D1.tif", raw / f"S{index}.tif")
     (raw / "S3.tif").write_bytes((made / "D1.tif").read_bytes()[:20_000])

@@ -108,7 +108,10 @@ MISTAKES = {
     "missing key": (dataset(panel=None), "datasets.mine.panel: is missing; add it."),
     "no list": (study(seeds="0"), "seeds: must be a list, such as [a, b], got '0'."),
     "empty list": (study(seeds=[]), "seeds: must not be empty."),
-    "no dataset": (study(datasets={"mine": None}), "datasets: must not be empty in a study without `slides`."),
+    "no dataset": (
+        study(datasets={"mine": None}),
+        "datasets: must not be empty in a study without `slides`.",
+    ),
     "repetition": (study(seeds=[1, 1]), "seeds: '1' is listed twice; delete one."),
     "no whole number": (
         study(seeds=["many"]),

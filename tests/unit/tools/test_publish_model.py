@@ -7,9 +7,7 @@ import sys
 import pytest
 
 from hub import Hub
-from model_folders import make_model
 from reg2st.models.model_folder import NEEDED
-from reg2st.report.model_card import describe_model
 
 FETCH = """
 import sys
@@ -24,10 +22,8 @@ except UserError as error:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = make_model(tmp_path_factory.mktemp("made"))
-    describe_model(folder, None)
-    return folder
+def model(fitted):
+    return fitted / "model"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from model_folders import ENCODER, GENES, make_model, simulate
+from model_folders import ENCODER, GENES
 from reg2st.base.errors import UserError
 from reg2st.evaluation.slide_truth import score_slide
 from reg2st.models.model_folder import NEEDED, read_description
@@ -20,12 +20,9 @@ from reg2st.training.slide_prediction import SlideFiles, SlideRow, predict_slide
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with a model of three simulated patients, and a slide of a fourth."""
-    folder = tmp_path_factory.mktemp("made")
-    make_model(folder)
-    simulate(folder, "D1")
-    return folder
+def made(fitted):
+    """The folder with a model of three simulated patients, and a slide of a fourth."""
+    return fitted
 
 
 def predict(made: Path, out: Path, image: Path | None = None, **said) -> anndata.AnnData:
@@ -227,6 +224,8 @@ def test_the_description_holds_all_that_predicting_needs(made):
     assert block.field_um == pytest.approx(112)
     assert description.grid.pitch_um == pytest.approx(120)
     assert description.trained_on.patients == ("A", "B", "C")
-    assert set(NEEDED) == {path.name for path in (made / "model").iterdir()}
+    assert {*NEEDED, "README.md", "scores.tsv"} == {
+        path.name for path in (made / "model").iterdir()
+    }
     with h5py.File(made / "A1.features.h5") as file:
         assert block.sha256 == file.attrs["sha256"]
