@@ -78,7 +78,7 @@ def join_with_slide(
     geometry = measure_section(raw, pixel_xy, array_xy, row, slide_um_per_px)
     counts = raw.counts if kept.all() else raw.counts[kept]
     warnings = [*raw.warnings, *placement.warnings, *geometry.warnings]
-    if lack := unfit(len(pixel_xy), bool(counts.data.any())):
+    if raw.genes and (lack := unfit(len(pixel_xy), bool(counts.data.any()))):
         warnings.append(f"Section {raw.name} is left out of training: it has {lack}.")
 
     log.info("%s: %d spots, %d genes; %s", raw.name, kept.sum(), len(raw.genes), _counted(dropped))
