@@ -49,7 +49,7 @@ def test_every_run_says_how_it_was_made(finished):
 
 def test_one_core_gives_the_same_scores(finished, new_study, tmp_path):
     study = new_study(tmp_path / "copy", existing=finished)
-    for made in ("sections", "features", "panels", "runs"):
+    for made in ("panels", "runs"):
         shutil.rmtree(study.results / made)
     runs = [f"runs/simulated/patient_out/{method}/full/seed-0" for method in METHODS]
     done = study.run(*(f"results/tiny/{run}/scores.tsv" for run in runs), cores=1)
