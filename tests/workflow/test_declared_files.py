@@ -21,6 +21,9 @@ READ_MORE = {
 def test_every_job_opens_exactly_its_inputs(study, tmp_path_factory, monkeypatch):
     study.config = smallest()
     study.config["methods"] |= READ_MORE
+    study.config["methods"]["reg2st"]["settings"] = {"epochs": 1}
+    study.config["datasets"]["simulated"]["source"]["simulation"]["spots"] = 16
+    study.config["datasets"]["simulated"]["panel"]["recipe"]["min_spots"] = 4
     trace = tmp_path_factory.mktemp("trace") / "calls"
     opened = opened_by_jobs(study.command(), study.folder, trace)
     monkeypatch.chdir(study.folder)

@@ -13,27 +13,6 @@ from reg2st.sections.panels import (
     variable_genes,
     write_panel,
 )
-from reg2st.sections.readers.st import read_counts
-from reg2st.study.sheets import read_sheet
-
-
-def test_the_recipe_gives_the_published_785_genes(root, shared):
-    sheet = read_sheet(root / "config" / "sections" / "her2st.tsv")
-    sections = []
-    for row in sheet.itertuples():
-        counts = read_counts(shared / "data" / "her2st" / row.counts)
-        sections.append(SectionCounts(row.section, counts.matrix, counts.genes))
-    unused = {"A1", "H1", "H2", "H3"}
-    panel = apply_recipe(
-        Recipe(),
-        reference=sections[0],
-        present_in=sections,
-        expressed_in=[section for section in sections if section.section not in unused],
-    )
-    published = read_panel(root / "resources" / "panels" / "her2st_785.txt")
-    assert len(published) == 785
-    assert set(panel) == set(published)
-    assert panel == sorted(panel)
 
 
 @pytest.mark.parametrize(("name", "genes"), [("her2st", 785), ("cscc", 171)])
