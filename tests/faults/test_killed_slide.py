@@ -12,7 +12,7 @@ import pytest
 
 from model_folders import ENCODER
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 PREDICT = """
 import logging, sys, time
