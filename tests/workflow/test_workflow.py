@@ -15,8 +15,6 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-METHODS = ("ridge", "reg2st")
-
 
 def test_it_ends_with_table_figures_and_report(finished):
     assert "Report: results/tiny/report.html" in finished.output
