@@ -126,6 +126,17 @@ def fitted(tmp_path_factory, worker_id):
 
 
 @pytest.fixture
+def one_thread():
+    """PyTorch on one thread, as in every job."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def study(new_study, tmp_path) -> Study:
     """A study in an empty folder."""
     return new_study(tmp_path)

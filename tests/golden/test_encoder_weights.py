@@ -13,13 +13,7 @@ from reg2st.features.encoders.weights import fill
 import_timm()  # transformers imports torchvision too
 from transformers import Dinov2Config, Dinov2Model  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
