@@ -38,6 +38,7 @@ def assert_close(table: pd.DataFrame) -> None:
 @pytest.mark.timeout(3600)
 def test_the_demo(root, study):
     study.config = yaml.safe_load((root / "config/demo.yaml").read_text())
+    study.config["splits"].append("patient_out")
     assert_close(compared(root, study, "demo"))
 
 

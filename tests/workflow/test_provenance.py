@@ -92,6 +92,6 @@ def test_the_worked_example_of_the_docs(finished, root, capsys, monkeypatch):
     monkeypatch.chdir(finished.folder)
     exec(example.replace("results/demo", "results/tiny"), {})
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "runs/simulated/patient_out/ridge/full"
+    assert first == "runs/simulated/section_out/ridge/full"
     in_table, by_hand = re.fullmatch(r"(\S+) in the table, (\S+) from 2 runs", second).groups()
     assert in_table == by_hand
