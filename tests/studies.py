@@ -18,7 +18,7 @@ TINY = {
             "folds": {"section_out": ["A1", "B1"]},
         }
     },
-    "inputs": {"embeddings": [{"encoder": "efficientnet_lite0"}]},
+    "inputs": {"embeddings": [{"encoder": "tissue_statistics"}]},
     "methods": {
         "ridge": {},
         "reg2st": {

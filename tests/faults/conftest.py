@@ -14,6 +14,7 @@ from studies import Study, smallest
 def undisturbed(run_once) -> Study:
     """A finished study of which nothing was killed; its network has epochs to be killed in."""
     config = smallest()
+    config["inputs"] = {"embeddings": [{"encoder": "efficientnet_lite0"}]}  # weights are fetched
     config["methods"]["reg2st"]["settings"] = {"epochs": 60}
     config["methods"]["histogene"] = {"preset": "quick", "settings": {"epochs": 1}}  # reads patches
     return run_once("undisturbed", config)

@@ -132,7 +132,13 @@ def test_a_job_of_each_rule_is_killed_and_done_again(study, undisturbed, chance)
     assert study.planned() == set()
 
 
-@pytest.mark.parametrize("kill", [os.killpg, os.kill], ids=["with its jobs", "alone"])
+@pytest.mark.parametrize(
+    "kill",
+    [
+        pytest.param(os.killpg, id="with its jobs", marks=pytest.mark.long),
+        pytest.param(os.kill, id="alone"),
+    ],
+)
 @trials(3)
 def test_snakemake_itself_is_killed(study, undisturbed, chance, kill, trial):
     target = scores_of(undisturbed)
@@ -181,5 +187,7 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_bits(
         assert not model.exists()
     done = study.run("--nolock", target)
     assert done.returncode == 0, done.stdout + done.stderr
+    logs = (study.folder / "logs").rglob("train_network/**/reg2st/**/*.log")
+    assert any("Resuming from the checkpoint" in log.read_text() for log in logs)
     assert model.read_bytes() == (undisturbed.folder / target).read_bytes()
     assert everything_in(model.parent) <= everything_in((undisturbed.folder / target).parent)

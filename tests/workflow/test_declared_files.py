@@ -16,11 +16,15 @@ READ_MORE = {
 }
 """A method that reads tiles and a graph, and one that reads patches and starts from weights."""
 
+NETWORK = {"embeddings": [{"encoder": "efficientnet_lite0"}]}
+"""An encoder with weights."""
+
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 def test_every_job_opens_exactly_its_inputs(study, tmp_path_factory, monkeypatch):
     study.config = smallest()
     study.config["methods"] |= READ_MORE
+    study.config["inputs"] = NETWORK
     study.config["methods"]["reg2st"]["settings"] = {"epochs": 1}
     study.config["datasets"]["simulated"]["source"]["simulation"]["spots"] = 16
     study.config["datasets"]["simulated"]["panel"]["recipe"]["min_spots"] = 4

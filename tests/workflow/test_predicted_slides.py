@@ -79,15 +79,14 @@ def test_a_bad_slide_fails_alone_and_is_predicted_once_it_is_mended(cohort, made
     assert study.planned("slides") == set()
 
 
-def test_a_gene_that_the_model_lacks_is_one_sentence(cohort):
+def test_a_gene_that_the_model_lacks_is_one_sentence_before_any_job(cohort):
     study, _ = cohort
     study.config["figures"]["genes"] = ["GENE003"]
-    study.config["slides"]["slides"] = ["S1"]
     done = study.run("slides")
     assert done.returncode != 0
-    assert "The model does not predict the gene GENE003 (did you mean 'GENE00" in (
-        done.stdout + done.stderr
-    )
+    told = done.stdout + done.stderr
+    assert "model 'ridge' does not predict the gene GENE003 (did you mean 'GENE00" in told
+    assert not study.results.exists()
 
 
 def test_a_study_fits_a_model_and_predicts_with_it(finished, new_study, tmp_path):

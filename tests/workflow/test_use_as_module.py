@@ -16,12 +16,12 @@ CONFIG = {
         "simulated": {
             "source": {"simulation": {"patients": 2, "sections_per_patient": 1, "spots": 30}},
             "panel": {"recipe": {"variable_genes": 20, "min_spots": 5}},
+            "folds": {"section_out": ["A1"]},
         }
     },
     "splits": ["section_out"],
     "inputs": {"embeddings": [{"encoder": "tissue_statistics"}]},
-    "methods": {"train_mean": {}, "ridge": {}},
-    "reference": "ridge",
+    "methods": {"ridge": {}},
 }
 SECTION = "results/small/sections/simulated/A1.h5ad"
 SCORES = "results/small/scores/simulated.parquet"

@@ -55,6 +55,6 @@ def test_the_start_page_has_the_comparison_and_its_sources(browser, finished, st
     table = (finished.results / "tables" / "comparison.tsv").read_text().splitlines()
     assert len(browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")) == len(table) - 1
     told = browser.find_element(By.ID, "provenance").text
-    for word in ("tiny", "reg2st: quick settings", "efficientnet_lite0", "log10", "Commit"):
+    for word in ("tiny", "reg2st: quick settings", "tissue_statistics", "log10", "Commit"):
         assert word in told
     assert errors(browser) == []

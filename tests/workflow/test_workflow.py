@@ -1,19 +1,12 @@
 """The whole workflow on a tiny simulated study, run as a user would."""
 
 import json
-import os
 import re
 import resource
-import shutil
-import signal
-import subprocess
-import time
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from safetensors.numpy import load_file
 
 
 def test_it_ends_with_table_figures_and_report(finished):
@@ -44,39 +37,6 @@ def test_every_run_says_how_it_was_made(finished):
         assert all(len(digest) == 64 for digest in record["sha256"].values())
         held_out = record["fold"]
         assert not any(section.startswith(held_out) for section in record["training_sections"])
-
-
-def test_a_killed_training_resumes_to_the_same_bits(finished, new_study, tmp_path):
-    study = new_study(tmp_path / "copy", existing=finished)
-    study.config["training"] = {"checkpoint_seconds": 0}
-    run = next(study.results.glob("runs/simulated/section_out/reg2st/full/seed-0/fold-*"))
-    undisturbed = load_file(run / "model.safetensors")
-    shutil.rmtree(run)
-    process = subprocess.Popen(
-        study.command(str((run / "model.safetensors").relative_to(study.folder))),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 120
-    while not (run / "checkpoint.safetensors").exists():
-        assert time.monotonic() < deadline, process.communicate()
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (run / "model.safetensors").exists()
-
-    study.run("--unlock")
-    done = study.run(str((run / "model.safetensors").relative_to(study.folder)))
-    assert done.returncode == 0, done.stdout + done.stderr
-    log = study.folder / "logs/tiny/train_network" / run.relative_to(study.results / "runs")
-    assert "Resuming from the checkpoint" in log.with_suffix(".log").read_text()
-    resumed = load_file(run / "model.safetensors")
-    assert resumed.keys() == undisturbed.keys()
-    for name, value in undisturbed.items():
-        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
-    assert not (run / "checkpoint.safetensors").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The models that predict slides without counts: fitted by the study, in a folder, or on a hub."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,18 +39,24 @@ def weights_of(model: SlideModel) -> list[str]:
 
 
 def read_slide_models(
-    config: SlidesConfig | None, fits: Sequence[Run], layout: Layout
+    config: SlidesConfig | None, fits: Sequence[Run], layout: Layout, genes: Sequence[str]
 ) -> dict[str, SlideModel]:
     """The models of a study's slides, by name.
 
+    Args:
+        genes: genes to map, which the model of a folder must predict. What a fitted or fetched
+            model predicts is known once it is there.
+
     Raises:
-        UserError: a model is neither fitted by the study nor a model folder; lists all mistakes.
+        UserError: a model is neither fitted by the study nor a model folder, or does not predict
+            a gene to map; lists all mistakes.
     """
     models: dict[str, SlideModel] = {}
     mistakes: list[Mistake] = []
     for name, place in ({} if config is None else config.models).items():
         try:
             models[name] = _model(place, fits, layout)
+            mistakes += _lacking(models[name], name, genes)
         except UserError as error:
             mistakes.append(Mistake(("slides", "models", name), str(error)))
     if mistakes:
@@ -71,3 +77,14 @@ def _model(place: str, fits: Sequence[Run], layout: Layout) -> SlideModel:
             f"there is no folder '{place}', and this study fits no such model{closest(place, own)}."
         )
     return SlideModel(place.rstrip("/"))
+
+
+def _lacking(model: SlideModel, name: str, genes: Sequence[str]) -> Iterator[Mistake]:
+    """The genes to map that the model of a folder does not predict."""
+    if model.fit is not None or model.hub is not None or not genes:
+        return
+    predicted = read_description(model.folder).genes
+    for gene in genes:
+        if gene not in predicted:
+            sentence = f"model '{name}' does not predict the gene {gene}{closest(gene, predicted)}."
+            yield Mistake(("figures", "genes"), sentence)

@@ -61,7 +61,7 @@ class Study:
         fits = expand_fits(config, datasets)
         layout = Layout(config.name)
         slides = read_slides(config.slides, layout)
-        models = read_slide_models(config.slides, fits, layout)
+        models = read_slide_models(config.slides, fits, layout, config.figures.genes)
         return cls(config, datasets, experiments, runs, fits, slides, models)
 
     @cached_property
