@@ -6,7 +6,8 @@ with job(snakemake.log[0], snakemake.threads):
     from pathlib import Path
 
     from reg2st.base.devices import claim_device
-    from reg2st.training.slide_prediction import SlideFiles, SlideRow, predict_slide
+    from reg2st.training.slide_embedding import SlideFiles
+    from reg2st.training.slide_prediction import SlideRow, predict_slide
 
     weights = map(Path, snakemake.input.weights)
     tissue = snakemake.input.get("tissue")

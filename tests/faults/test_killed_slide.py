@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.long]
 PREDICT = """
 import logging, sys, time
 from pathlib import Path
-from reg2st.training.slide_prediction import SlideFiles, SlideRow, predict_slide
+from reg2st.training.slide_embedding import SlideFiles
+from reg2st.training.slide_prediction import SlideRow, predict_slide
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 made, out, pitch_um = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 files = SlideFiles(made / "D1.tif", made / "model", {sys.argv[4]: made / "weights.safetensors"})

@@ -25,7 +25,7 @@ from reg2st.models.model_folder import (
     TrainedOn,
 )
 from reg2st.sections.slide_section import lay_spots
-from reg2st.training import slide_prediction
+from reg2st.training.spot_prediction import predict_spots, with_prediction
 
 GENES = 785
 GROUPS = (100, 55)
@@ -102,9 +102,9 @@ def main(method: str, spots: int) -> None:
         )
         rng = np.random.default_rng(1)
         features = rng.normal(size=(section.n_obs, sum(GROUPS))).astype(np.float32)
-        prediction = slide_prediction._predict(model, description, section, features, 8.0, "cpu")
+        prediction = predict_spots(model, description, section, features, 8.0, "cpu")
         distance = np.ones(section.n_obs, np.float32)
-        adata = slide_prediction._joined(section, description, prediction, distance)
+        adata = with_prediction(section, description, prediction, distance)
         out = Path(folder, "predictions.h5ad")
         adata.write_h5ad(out, compression="gzip", compression_opts=1)
         seconds = time.process_time() - before

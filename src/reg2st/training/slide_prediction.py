@@ -1,43 +1,33 @@
 """Predict a slide that has no counts, from its image to an AnnData file."""
 
-import hashlib
-import json
 import logging
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import sha256, written_whole
-from reg2st.features.encoders import embed_places, load_encoder, read_embeddings
-from reg2st.features.fields import PATCH_PX, View
-from reg2st.features.graphs import nearest_neighbours
+from reg2st.features.fields import PATCH_PX
 from reg2st.features.training_distance import TrainingDistance
-from reg2st.models.interface import FeatureBlock, Model, Prediction, SectionTensors
 from reg2st.models.model_folder import (
     DESCRIPTION,
     DISTANCE,
     WEIGHTS,
-    ModelDescription,
     TrainedBlock,
     check_files,
     read_description,
 )
-from reg2st.models.windows import predict_in_windows
 from reg2st.sections.colours import spot_colours
 from reg2st.sections.slide_section import lay_spots
 from reg2st.sections.slides import open_slide
-from reg2st.sections.spot_grid import LATTICES, GridName, interleaved
+from reg2st.sections.spot_grid import GridName
 from reg2st.sections.tissue import find_tissue, read_contours, write_contours
-from reg2st.training.load import scale_of, scaled
 from reg2st.training.saved_model import load_model
+from reg2st.training.slide_embedding import SlideFiles, embed_slide
+from reg2st.training.spot_prediction import predict_spots, with_prediction
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -69,23 +59,6 @@ class SlideRow(BaseModel):
     um_per_px: float | None = None
     grid: GridName | None = None
     pitch_um: float | None = None
-
-
-@dataclass(frozen=True)
-class SlideFiles:
-    """The files that a slide's prediction reads.
-
-    Attributes:
-        image: the slide.
-        model: folder of the model.
-        weights: of the model's encoders, by the name of the weights.
-        tissue: the user's own contours; None to find the tissue.
-    """
-
-    image: Path
-    model: Path
-    weights: Mapping[str, Path]
-    tissue: Path | None = None
 
 
 def predict_slide(
@@ -140,13 +113,13 @@ def predict_slide(
     log.info("%s: %d spots at a pitch of %g µm.", row.slide, section.n_obs, pitch_um)
 
     unfinished = out.with_name(f"{out.stem}.unfinished")
-    features = _embed(section, files, description, unfinished, device, workers)
+    features = embed_slide(section, files, description, unfinished, device, workers)
     distance = TrainingDistance.read(files.model / DISTANCE)(features, _colours(section))
     model = description.build()
     load_model(model, files.model / WEIGHTS)
-    prediction = _predict(model.to(device).eval(), description, section, features, pitch_um, device)
-
-    adata = _joined(section, description, prediction, distance)
+    model = model.to(device).eval()
+    prediction = predict_spots(model, description, section, features, pitch_um, device)
+    adata = with_prediction(section, description, prediction, distance)
     far = float((distance > 1).mean())
     flagged = far > FLAGGED_SHARE
     if flagged:
@@ -193,50 +166,6 @@ def _resolution_notes(slide: str, um_per_px: float, blocks: tuple[TrainedBlock, 
     return []
 
 
-def _embed(
-    section: "AnnData",
-    files: SlideFiles,
-    description: ModelDescription,
-    folder: Path,
-    device: str,
-    workers: int,
-) -> np.ndarray:
-    """The features of the spots, float32 ``[n, d]``, by the encoders and fields of training.
-
-    Finished blocks stay in the folder, for a job that goes on after a killed one.
-    """
-    _keep_only_own(folder, section, files)
-    spots = section.obs_names.to_numpy().astype(str)
-    features = np.empty((len(spots), description.columns), np.float32)
-    start = 0
-    for index, block in enumerate(description.blocks):
-        loaded = load_encoder(block.encoder, files.weights.get(block.weights))
-        if loaded.sha256 != block.sha256:
-            raise UserError(
-                f"The model was trained with other weights of {block.encoder} (revision "
-                f"{block.revision}) than the ones here (revision {loaded.revision}); fetch the "
-                "weights of that revision."
-            )
-        path = folder / f"block-{index}.h5"
-        if not path.exists():
-            embed_places(
-                files.image,
-                section.uns["section"]["name"],
-                spots,
-                section.obsm["spatial"],
-                View(um_per_px=block.field_um / PATCH_PX),
-                section.uns["section"]["um_per_px"],
-                loaded,
-                path,
-                device=device,
-                workers=workers,
-            )
-        columns = slice(start, start + sum(block.groups))
-        features[:, columns] = read_embeddings(path, spots).embeddings
-        start = columns.stop
-    return features
-
-
 def _colours(section: "AnnData") -> np.ndarray:
     """The colours around the spots, float32 ``[n, 3]``."""
     about = section.uns["section"]
@@ -247,104 +176,3 @@ def _colours(section: "AnnData") -> np.ndarray:
         section.obsm["spatial"],
         about["spot_pitch_px"],
     )
-
-
-def _keep_only_own(folder: Path, section: "AnnData", files: SlideFiles) -> None:
-    """Empty the folder of unfinished work unless it is of this slide, these spots, this model."""
-    image = files.image.stat()
-    depends_on = {
-        "image": [str(files.image), image.st_size, image.st_mtime_ns],
-        "model": sha256(files.model / DESCRIPTION),
-        "spots": hashlib.sha256(section.obsm["spatial"].tobytes()).hexdigest(),
-        "um_per_px": section.uns["section"]["um_per_px"],
-    }
-    about = folder / "depends_on.json"
-    if not about.is_file() or json.loads(about.read_text(encoding="utf-8")) != depends_on:
-        shutil.rmtree(folder, ignore_errors=True)
-        with written_whole(about) as temporary:
-            temporary.write_text(json.dumps(depends_on), encoding="utf-8")
-
-
-def _predict(
-    model: Model,
-    description: ModelDescription,
-    section: "AnnData",
-    features: np.ndarray,
-    pitch_um: float,
-    device: str,
-) -> Prediction:
-    """Predict all spots, on grids as wide as the one of training.
-
-    A denser grid is cut into interleaved ones, so that a spot's neighbours are as far away as in
-    training.
-    """
-    grid = description.grid
-    scale = scale_of(features) if description.standardise == "section" else None
-    embedding = scaled(features, scale)
-    array_xy = section.obs[["array_col", "array_row"]].to_numpy()
-    lattice = np.array(section.uns["section"]["lattice"])
-    kind = next(name for name, each in LATTICES.items() if np.allclose(each, lattice))
-    times = max(round(grid.pitch_um / pitch_um), 1)
-    coarser = interleaved(kind, array_xy, times)
-    blocks = tuple(
-        FeatureBlock(each.encoder, each.groups, each.view) for each in description.blocks
-    )
-    rows, parts = [], []
-    for which in np.unique(coarser):
-        some = np.flatnonzero(coarser == which)
-        pitches = array_xy[some] * lattice / times
-        edges = None
-        if description.graph is not None:
-            edges = nearest_neighbours(
-                pitches, description.graph.neighbours, description.graph.within
-            )
-        tensors = SectionTensors(
-            name=section.uns["section"]["name"],
-            patient=section.uns["section"]["patient"],
-            array_xy=torch.from_numpy(array_xy[some] // times),
-            pitch_xy=torch.from_numpy(pitches),
-            embedding=embedding[some],
-            edge_index=None if edges is None else torch.from_numpy(edges),
-            blocks=blocks,
-            target=description.target,
-        )
-        with torch.inference_mode():
-            parts.append(predict_in_windows(model, tensors.to(device), description.window_spots))
-        rows.append(some)
-    order = torch.from_numpy(np.argsort(np.concatenate(rows)))
-    return Prediction(
-        expression=torch.cat([part.expression.cpu() for part in parts])[order],
-        spread=None
-        if parts[0].spread is None
-        else torch.cat([part.spread.cpu() for part in parts])[order],
-        expected_pcc=_mean_expectation(parts, [len(some) for some in rows]),
-    )
-
-
-def _mean_expectation(parts: list[Prediction], spots: list[int]) -> torch.Tensor | None:
-    """The PCC that the parts expect of each gene, weighted by their spots."""
-    if parts[0].expected_pcc is None:
-        return None
-    expected = torch.stack([part.expected_pcc.cpu() for part in parts])
-    return (expected * torch.tensor(spots)[:, None]).sum(0) / sum(spots)
-
-
-def _joined(
-    section: "AnnData", description: ModelDescription, prediction: Prediction, distance: np.ndarray
-) -> "AnnData":
-    from anndata import AnnData
-
-    expression = prediction.expression.float().numpy()
-    var: dict[str, Any] = {"mean": expression.mean(axis=0)}
-    if prediction.expected_pcc is not None:
-        var["expected_pcc"] = prediction.expected_pcc.float().numpy()
-    adata = AnnData(
-        X=expression,
-        obs=section.obs.assign(distance=distance),
-        var=pd.DataFrame(var, index=pd.Index(description.genes, name="gene")),
-        obsm={"spatial": section.obsm["spatial"]},
-        uns=dict(section.uns),
-    )
-    if prediction.spread is not None:
-        adata.layers["spread"] = prediction.spread.float().numpy()
-    return adata

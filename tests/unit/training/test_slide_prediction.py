@@ -16,7 +16,8 @@ from reg2st.base.errors import UserError
 from reg2st.evaluation.slide_truth import score_slide
 from reg2st.models.model_folder import NEEDED, read_description
 from reg2st.report.model_card import describe_model
-from reg2st.training.slide_prediction import SlideFiles, SlideRow, predict_slide
+from reg2st.training.slide_embedding import SlideFiles
+from reg2st.training.slide_prediction import SlideRow, predict_slide
 
 
 @pytest.fixture(scope="module")
