@@ -3,11 +3,11 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
 from numpy.typing import NDArray
 
 from reg2st.base.errors import UserError
@@ -59,7 +59,7 @@ def section_predictions(path: str | os.PathLike, section: str) -> SectionPredict
         UserError: the file holds no prediction of the section.
     """
     with h5py.File(path) as file:
-        spots = read_elem(file["obs"])
+        spots = _element(file["obs"])
         rows = np.flatnonzero(spots["section"] == section)
         if not len(rows):
             raise UserError(f"{path} has no prediction of section {section}; predict it again.")
@@ -129,7 +129,7 @@ def stored_predictions(
         UserError: the file holds no prediction of the section, or of other spots.
     """
     with h5py.File(path) as file:
-        spots = read_elem(file["obs"])
+        spots = _element(file["obs"])
         rows = np.flatnonzero(spots["section"] == section)
         if not len(rows):
             raise UserError(f"{path} has no prediction of section {section}; predict it again.")
@@ -147,7 +147,7 @@ def stored_predictions(
 def run_of(path: str | os.PathLike) -> dict[str, str | int]:
     """What the runs behind a file of predictions share: dataset, split, method, ..., seed."""
     with h5py.File(path) as file:
-        run = {name: str(value) for name, value in read_elem(file["uns/run"]).items()}
+        run = {name: str(value) for name, value in _element(file["uns/run"]).items()}
     return {**run, "seed": int(run["seed"])}
 
 
@@ -160,7 +160,7 @@ def target_of(path: str | os.PathLike) -> Target:
     with h5py.File(path) as file:
         if "uns/target" not in file:
             raise UserError(f"{path} does not say what it predicts; delete it and predict again.")
-        return TARGETS[str(read_elem(file["uns/target"]))]
+        return TARGETS[str(_element(file["uns/target"]))]
 
 
 def read_expected_pcc(path: str | os.PathLike) -> pd.DataFrame:
@@ -175,8 +175,8 @@ def read_expected_pcc(path: str | os.PathLike) -> pd.DataFrame:
     with h5py.File(path) as file:
         if "varm/expected_pcc" not in file:
             raise UserError(f"{path} holds no expected PCC; delete it and predict again.")
-        expected = read_elem(file["varm/expected_pcc"])
-        tested = read_elem(file["obs"])[["section", "fold"]].drop_duplicates().astype(str)
+        expected = _element(file["varm/expected_pcc"])
+        tested = _element(file["obs"])[["section", "fold"]].drop_duplicates().astype(str)
     by_fold = (
         expected.rename_axis("gene")
         .reset_index()
@@ -187,10 +187,17 @@ def read_expected_pcc(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def _genes(file: h5py.File) -> NDArray[np.str_]:
-    return read_elem(file["var"]).index.to_numpy(dtype=str)
+    return _element(file["var"]).index.to_numpy(dtype=str)
 
 
 def _rows(values: h5py.Dataset, rows: NDArray[np.int_]) -> NDArray[np.float32]:
     """Some rows of a matrix; those of a section lie together."""
     first, last = rows[0], rows[-1]
     return values[first : last + 1][rows - first]
+
+
+def _element(stored: h5py.Group | h5py.Dataset) -> Any:
+    # It takes a second to import, and most figures read no predictions.
+    from anndata.io import read_elem
+
+    return read_elem(stored)
