@@ -9,10 +9,10 @@ import yaml
 RUN_BY = {
     "make demo": ".github/workflows/demo.yml",
     "make test": ".ci/run",
-    "make sheet": "tests/unit/tools/test_propose_sheet.py",
+    "make sheet": "tests/workflow/test_own_sections.py",
     "make doctor": "tests/unit/tools/test_doctor.py",
     "make estimate": "tests/unit/tools/test_estimate.py",
-    "snakemake": "tests/workflow/test_platforms.py",
+    "snakemake": "tests/workflow/test_own_sections.py",
     "snakemake models": "tests/workflow/test_predicted_slides.py",
     "snakemake slides": "tests/workflow/test_predicted_slides.py",
 }
