@@ -31,6 +31,16 @@ OWN = {"sprig", "controls"}
 
 CONTROLS = {"train_mean", "brightness", "ridge", "sister_section"}
 LINK = re.compile(r"(?<!!)\[[^]]*\]\(([^)\s]+)\)|!\[[^]]*\]\(([^)\s]+)\)")
+FILE = re.compile(
+    r"(?<![\w/.])(?:config|docs|envs|resources|scripts|src|tests|workflow)/[\w/+.-]*[\w+]\.\w+"
+)
+EXAMPLES = {
+    "src/reg2st/models/mean_colour.py",
+    "src/reg2st/models/tile_context.py",
+    "resources/locks/weights.json",
+}
+"""Files that pages tell a reader to write, or that a run makes."""
+
 MENTION = re.compile(r"\bdocs/[\w/.-]*\w(?:\.md)?\b|\bconfig/README\.md\b")
 
 
@@ -81,6 +91,16 @@ def test_files_that_name_a_page_name_one_that_exists(root):
         for mention in MENTION.findall(path.read_text(encoding="utf-8")):
             if not (root / mention).exists():
                 missing.append(f"{path.name}: {mention}")
+    assert missing == []
+
+
+def test_pages_name_files_that_exist(pages, root):
+    missing = []
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for file in FILE.findall(text):
+            if file not in EXAMPLES and not (root / file).exists():
+                missing.append(f"{page.name}: {file}")
     assert missing == []
 
 
