@@ -2,12 +2,15 @@
 
 import ast
 import re
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from reg2st.evaluation import metrics
 from reg2st.features.encoders import ENCODERS
 from reg2st.models.registry import METHODS, method, parse_settings
 from reg2st.study.config import read_config
@@ -102,6 +105,16 @@ def test_pages_name_files_that_exist(pages, root):
             if file not in EXAMPLES and not (root / file).exists():
                 missing.append(f"{page.name}: {file}")
     assert missing == []
+
+
+def test_targets_stand_before_the_configuration(pages):
+    """Snakemake takes every name behind ``--configfile`` for a configuration."""
+    wrong = []
+    for page in pages:
+        for words in re.findall(r"--configfiles? ([^-`#\n]*)", page.read_text(encoding="utf-8")):
+            if not all(re.search(r"\.yaml\.?\W*$|^CONFIG$", word) for word in words.split()):
+                wrong.append(f"{page.name}: {words}")
+    assert wrong == []
 
 
 def test_every_page_is_in_the_navigation(root):
@@ -210,3 +223,14 @@ def test_the_tutorial_shows_the_config_that_is_shipped(root):
     shipped = (root / "config" / "sections.yaml").read_text(encoding="utf-8")
     assert shipped.endswith(shown)
     assert yaml.safe_load(shipped) == yaml.safe_load(shown)
+
+
+def test_the_metric_of_the_page_works_as_it_stands(root):
+    page = (root / "docs" / "how-to" / "add-a-metric.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^    ```python\n(.*?)^    ```$", page, flags=re.DOTALL | re.MULTILINE)
+    names = dict(vars(metrics))
+    for block in blocks:
+        exec(textwrap.dedent(block), names)
+    observed, predicted = np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 0], [0, 4]])
+    assert names["MAE"].function(observed, predicted).tolist() == [1.5, 1]
+    assert names["MAE"].with_unit == "MAE (units of the target)"
