@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression test-scale doctor estimate reference sheet lint clean
+.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression test-scale doctor estimate reference sheet docs lint clean
 
 help:
 	@echo "make demo             set up and compare the methods on simulated sections"
@@ -20,6 +20,7 @@ help:
 	@echo "make estimate CONFIG=config/demo.yaml  estimate the cost of a study without running it"
 	@echo "make sheet FOLDER=my_data  propose a sample sheet for the sections in a folder"
 	@echo "make reference        write the config's schema and key tables from its classes"
+	@echo "make docs             build the documentation and check its links"
 	@echo "make lint             check style and workflow"
 	@echo "make clean            remove results and logs, keep downloads"
 
@@ -28,12 +29,17 @@ setup: $(VENV)/.installed
 $(VENV)/.installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@echo "Setting up $(VENV) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -72,6 +78,9 @@ sheet: $(VENV)/.installed
 
 reference: $(VENV)/.installed
 	$(BIN)/python -m reg2st.study.config_reference
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

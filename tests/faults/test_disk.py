@@ -99,7 +99,7 @@ def test_a_clock_set_back_is_reported_and_nothing_is_lost(without_scores, undist
     assert "This could indicate a clock skew problem" in failed.stdout + failed.stderr
     assert everything_in((study.folder / scores).parent) == set()
 
-    text = (root / "docs" / "reliability.md").read_text()
+    text = (root / "docs" / "how-to" / "resume.md").read_text()
     remedy = re.search(r"```\n(touch now .*)\n```", text)[1]
     subprocess.run(remedy, shell=True, check=True, cwd=study.folder)
     assert_made_again(study, undisturbed, scores)

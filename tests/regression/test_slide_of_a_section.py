@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
     "REG2ST_TEST_REGRESSION" not in os.environ, reason="needs minutes: make test-regression"
 )
 OF_THE_FOLD = 0.2205
-"""Mean PCC of SPRIG's fold that leaves C6 out (docs/models/sprig.md)."""
+"""Mean PCC of SPRIG's fold that leaves C6 out (docs/reference/methods/sprig.md)."""
 
 
 def pcc_at_spots(predictions, shared) -> np.ndarray:

@@ -86,7 +86,7 @@ def test_cost_and_regions_name_single_runs(finished, tables):
 
 
 def test_the_worked_example_of_the_docs(finished, root, capsys, monkeypatch):
-    text = (root / "docs" / "figures.md").read_text()
+    text = (root / "docs" / "reference" / "tables-and-figures.md").read_text()
     section = text[text.index("### From a number to its runs") :]
     example = re.search(r"```python\n(.*?)```", section, flags=re.DOTALL).group(1)
     monkeypatch.chdir(finished.folder)

@@ -1,4 +1,4 @@
-"""What a change runs again, and what it does not: the table of docs/reruns.md, by dry runs."""
+"""What a change reruns, and what it does not: the table of docs/concepts/reruns.md, by dry runs."""
 
 import gzip
 import re

@@ -68,8 +68,8 @@ def _lack(error: Exception) -> str | None:
     if is_out_of_memory(error):
         return (
             f"this job ran out of memory when it held {peak_memory_bytes() / 1e9:.1f} GB; each "
-            "retry asks for more; without retries, give its rule more `mem_mb` (docs/cluster.md) "
-            "or run fewer jobs at once."
+            "retry asks for more; without retries, give its rule more `mem_mb` "
+            "(docs/tutorials/cluster.md) or run fewer jobs at once."
         )
     if isinstance(error, OSError):
         for number, remedy in UNWRITABLE.items():

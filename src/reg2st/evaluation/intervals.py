@@ -49,7 +49,7 @@ def patient_interval(
         values: one value a section, ``[S]``; NaN are left out.
         patients: the patient of each section, ``[S]``.
         confidence: probability with which the interval should cover the mean;
-            docs/statistics.md gives the coverage reached with few patients.
+            docs/concepts/intervals.md gives the coverage reached with few patients.
         resamples: number of resamples.
         seed: of the draws.
 

@@ -1,8 +1,8 @@
 """HGGEP: attention over several depths of a small network, and a hypergraph of unlike spots.
 
 Li et al.: Gene expression prediction from histology images via hypergraph neural networks.
-Briefings in Bioinformatics 25(6), 2024. docs/models/hggep.md has the equations, and where this
-differs from the released implementation.
+Briefings in Bioinformatics 25(6), 2024. docs/reference/methods/hggep.md has the equations,
+and where this differs from the released implementation.
 """
 
 from collections.abc import Iterable, Mapping

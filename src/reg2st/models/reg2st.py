@@ -1,8 +1,8 @@
 """Reg2ST: contrastive learning of image and expression features, fused over a section's spots.
 
 Each spot attends to the predicted gene features of all spots of its section; a graph built from
-the features then passes messages between similar spots. docs/models/reg2st.md has the equations
-and the differences from the released implementation.
+the features then passes messages between similar spots. docs/reference/methods/reg2st.md
+has the equations and the differences from the released implementation.
 """
 
 import math

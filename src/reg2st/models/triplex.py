@@ -1,8 +1,8 @@
 """TRIPLEX: a spot's patch, the tiles around it and the whole section, fused for each spot.
 
 Chung, Ha, Im, Lee: Accurate spatial gene expression prediction by integrating multi-resolution
-features. CVPR 2024. docs/models/triplex.md has the equations, and where this differs from the
-released implementation.
+features. CVPR 2024. docs/reference/methods/triplex.md has the equations, and where
+this differs from the released implementation.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """A study's configuration: one tree of classes that hold every key, its default and its meaning.
 
-The JSON schema for editors and the tables of ``config/README.md`` are generated from them by
-``reg2st.study.config_reference``.
+The JSON schema for editors and the tables of ``docs/reference/config.md`` are generated from them
+by ``reg2st.study.config_reference``.
 """
 
 import copy

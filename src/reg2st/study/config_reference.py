@@ -1,7 +1,7 @@
 """Generate the reference of the configuration from its classes.
 
 ``python -m reg2st.study.config_reference`` writes the JSON schema for editors, and the tables of
-keys in ``config/README.md``, each between two comments.
+keys in ``docs/reference/config.md``, each between two comments.
 """
 
 import json
@@ -25,7 +25,7 @@ from reg2st.study.method_config import InputsConfig, MethodConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = Path("workflow/schemas/config.schema.json")
-PAGE = Path("config/README.md")
+PAGE = Path("docs/reference/config.md")
 
 WITH_A_TABLE: tuple[type[BaseModel], ...] = (
     StudyConfig,
@@ -111,7 +111,7 @@ def _tidy(schema: Any) -> Any:
 def with_tables(page: str) -> str:
     """The page with its tables of keys generated from the classes."""
     classes = {each.__name__: each for each in WITH_A_TABLE}
-    return TABLE.sub(lambda found: found[1] + key_table(classes[found[2]]) + found[3], page)
+    return TABLE.sub(lambda found: f"{found[1]}\n{key_table(classes[found[2]])}\n{found[3]}", page)
 
 
 def key_table(model: type[BaseModel]) -> str:

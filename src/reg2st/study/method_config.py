@@ -113,7 +113,10 @@ class MethodConfig(ConfigModel):
     )
     settings: dict[Name, Any] = Field(
         {},
-        description="Overrides of the preset; `docs/models/` explains the settings of each method.",
+        description=(
+            "Overrides of the preset; `docs/reference/methods/` explains the settings of each "
+            "method."
+        ),
     )
     inputs: InputsConfig = Field(InputsConfig(), description="Overrides of the study's `inputs`.")
     variants: dict[VariantName, VariantConfig] = Field(

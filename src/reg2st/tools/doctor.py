@@ -157,7 +157,7 @@ def check_study(configfiles: list[Path]) -> Iterator[Check]:
         yield Check("study", "ok", f"'{study.config.name}' has {len(study.runs)} runs", "")
         yield check_disk(megabytes_to_write(price(jobs, [*rates, *shipped_rates()])))
     except UserError as error:
-        yield Check("study", "fail", str(error), "correct it; see config/README.md")
+        yield Check("study", "fail", str(error), "correct it; see docs/reference/config.md")
         return
     for weights in study.weights:
         yield check_weights(weights, Path(study.layout.weights(weights)))

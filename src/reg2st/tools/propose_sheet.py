@@ -38,7 +38,7 @@ def propose(root: Path) -> list[dict[str, str]]:
     if not rows:
         raise UserError(
             f"{root} holds no outs folder of Space Ranger, no HEST-1k folder and no h5ad file; see "
-            "docs/data/README.md for what is read."
+            "docs/reference/platforms/README.md for what is read."
         )
     return [dict.fromkeys(COLUMNS, "") | row for row in rows]
 

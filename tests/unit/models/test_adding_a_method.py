@@ -1,4 +1,4 @@
-"""The methods of docs/adding-a-method.md, run as they stand on the page."""
+"""The methods of docs/how-to/add-a-method.md, run as they stand on the page."""
 
 import re
 import sys
@@ -11,7 +11,7 @@ from reg2st.training.loop import train_network
 
 
 def blocks(root):
-    page = (root / "docs" / "adding-a-method.md").read_text()
+    page = (root / "docs" / "how-to" / "add-a-method.md").read_text()
     return re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
 
 

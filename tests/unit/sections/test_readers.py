@@ -14,7 +14,8 @@ def test_a_reader_asks_for_columns_of_the_sheet(platform, root):
     required = known.required(SectionRow("S1", "P", platform))
     assert required
     assert set(required) <= set(known.COLUMNS) <= set(COLUMNS) - set(OF_EVERY_PLATFORM)
-    page = (root / "docs" / "data" / f"{platform}.md").read_text(encoding="utf-8")
+    pages = root / "docs" / "reference" / "platforms"
+    page = (pages / f"{platform}.md").read_text(encoding="utf-8")
     assert f"(`{platform}`)" in page.splitlines()[0]
     assert all(f"\t{column}" in page for column in required)
 

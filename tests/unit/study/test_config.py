@@ -86,7 +86,7 @@ def shipped_demo(root):
     "name",
     [
         *("config.yaml", "demo.yaml", "experiments.yaml", "ceiling.yaml", "her2st_six.yaml"),
-        *("her2st_six_experiments.yaml", "her2st_zenodo.yaml", "demo_field.yaml"),
+        *("her2st_six_experiments.yaml", "her2st_zenodo.yaml", "demo_field.yaml", "sections.yaml"),
     ],
 )
 def test_shipped_configs_are_valid(shipped, name):

@@ -28,7 +28,7 @@ NO_CHOICE = ("graph", "choices", "patients_to_choose")
 
 
 class SprigSettings(Settings):
-    """Defaults were fixed once, for both splits and all folds; see docs/models/sprig.md.
+    """Defaults were fixed once, for both splits and all folds; see docs/reference/methods/sprig.md.
 
     A fit on few patients uses the defaults. With ``patients_to_choose`` or more, each fold chooses
     each setting in ``choices``. The default of ``choices`` is ``CHOICES`` without the settings that

@@ -1,6 +1,6 @@
 """SpatialData: a zarr store of one table of spots or bins, and the image they belong to.
 
-Needs the optional environment ``spatialdata``, see docs/data/spatialdata.md.
+Needs the optional environment ``spatialdata``, see docs/reference/platforms/spatialdata.md.
 """
 
 from collections.abc import Mapping
