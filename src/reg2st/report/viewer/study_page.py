@@ -84,7 +84,7 @@ def page_of_section(
     of_spots = load_labels(labels, arrays.barcodes) if labels else None
     facts = {"dataset": arrays.dataset, "patient": arrays.patient, "platform": arrays.platform}
     if split:
-        facts["held out"] = split_label(split)
+        facts["split"] = split_label(split)
     return Page(
         name=arrays.name,
         facts=facts,
