@@ -289,6 +289,7 @@ class Study:
             sections=[self.section_files(run, section) for section in sections],
             weights=self._weights(run) if model is None else None,
             model=model,
+            metrics=self.config.metrics.beyond_the_standard if model else None,
         )
 
     def _weights(self, run: Run) -> str | None:
