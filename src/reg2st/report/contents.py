@@ -12,6 +12,7 @@ from reg2st.report.products import (
     SPLIT_WITH_NETWORKS,
     Figure,
     Table,
+    has_gene_sets,
     has_labels,
 )
 
@@ -68,6 +69,23 @@ TABLES = {
                 "genes were chosen by the scores shown, so the extremes look better and worse "
                 "than they are. Single genes were not tested."
             ),
+        ),
+        Table(
+            name="gene_sets",
+            label="{metric} over sets of genes",
+            made_by="tables.gene_set_table:gene_set_table",
+            needs=("scores", "gene_sets"),
+            settings=("metric",),
+            shows=(
+                "Mean {metric} over all genes and over each set of genes that the config names, by "
+                "dataset, split and method, with its 95 % interval over patients. Further metrics "
+                "have columns of their own."
+            ),
+            not_done=(
+                "sets were chosen on all sections, tested ones too, or are those of a file. "
+                "Nothing was trained or chosen on them."
+            ),
+            where=has_gene_sets,
         ),
         Table(
             name="significance",

@@ -227,6 +227,11 @@ LABELLED_SECTION = Scope(("split", "section"), _labelled_sections)
 SECTION = Scope(("section",), _sections)
 
 
+def has_gene_sets(study: "Study") -> bool:
+    """Whether a dataset has sets of genes."""
+    return any(dataset.config.gene_sets for dataset in study.datasets.values())
+
+
 def has_labels(study: "Study") -> bool:
     """Whether a tested section has labels."""
     return any(study.labelled(dataset, study.tested(dataset)) for dataset in study.datasets)
@@ -255,6 +260,14 @@ def _limits(study: "Study", place: Place, experiment: str) -> list[str]:
         study.layout.limits(dataset, section)
         for dataset in _datasets(study, place)
         for section in study.tested(dataset)
+    ]
+
+
+def _gene_sets(study: "Study", place: Place, experiment: str) -> list[str]:
+    return [
+        study.layout.gene_set(dataset, name)
+        for dataset in _datasets(study, place)
+        for name in study.datasets[dataset].config.gene_sets
     ]
 
 
@@ -310,6 +323,7 @@ def _labels(study: "Study", place: Place, experiment: str) -> list[str]:
 FILES: dict[str, Callable[["Study", Place, str], list[str]]] = {
     "scores": _scores,
     "limits": _limits,
+    "gene_sets": _gene_sets,
     "agreement": _agreement,
     "records": _records,
     "histories": _histories,

@@ -229,6 +229,11 @@ class Study:
             return self.layout.frozen_panel(dataset)
         return self.layout.fold_panel(dataset, split, fold)
 
+    def panels(self, dataset: str) -> list[str]:
+        """The panels of all folds of a dataset, each once."""
+        runs = self.select(dataset=dataset)
+        return list(dict.fromkeys(self.panel(dataset, run.split, run.fold.name) for run in runs))
+
     def section_files(self, run: Run, section: str) -> SectionFiles:
         """The files of a section that a run reads."""
         layout, needs, dataset = self.layout, run.needs, run.dataset
