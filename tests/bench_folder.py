@@ -1,6 +1,7 @@
 """A folder as HEST-Bench has it, with made-up sections."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import anndata
@@ -16,7 +17,9 @@ GENES = [f"G{number}" for number in range(12)]
 PANEL = GENES[2:10][::-1]
 
 
-def make_task(folder: Path, columns: int = 7, rows: int = 6) -> Path:
+def make_task(
+    folder: Path, columns: int = 7, rows: int = 6, samples: Sequence[str] = SAMPLES
+) -> Path:
     """A task of four samples of four patients in two folds; returns its folder.
 
     Each sample has a spot without a patch, and patches in another order than its spots.
@@ -24,22 +27,16 @@ def make_task(folder: Path, columns: int = 7, rows: int = 6) -> Path:
     for name in ("splits", "patches", "adata"):
         (folder / name).mkdir(parents=True)
     (folder / "var_50genes.json").write_text(json.dumps({"genes": PANEL}))
-    for fold, tested in enumerate((SAMPLES[:2], SAMPLES[2:])):
+    for fold, tested in enumerate((samples[:2], samples[2:])):
         for role in ("train", "test"):
-            chosen = [each for each in SAMPLES if (each in tested) is (role == "test")]
+            chosen = [each for each in samples if (each in tested) is (role == "test")]
             table = pd.DataFrame({"sample_id": chosen})
             table["patches_path"] = "patches/" + table["sample_id"] + ".h5"
             table["expr_path"] = "adata/" + table["sample_id"] + ".h5ad"
             table.to_csv(folder / "splits" / f"{role}_{fold}.csv", index=False)
-    for seed, sample in enumerate(SAMPLES):
+    for seed, sample in enumerate(samples):
         _make_sample(folder, sample, np.random.default_rng(seed), columns, rows)
     return folder
-
-
-def write_sheet(path: Path, task: str) -> None:
-    """The sample sheet of a task."""
-    rows = [f"{each}\tpatient of {each}\thest_bench\t{task}" for each in SAMPLES]
-    path.write_text("\n".join(["section\tpatient\tplatform\tfolder", *rows]) + "\n")
 
 
 def _make_sample(
