@@ -204,7 +204,7 @@ def panel_of_section(wildcards):
 
 
 def gene_set_of(wildcards):
-    return STUDY.datasets[wildcards.dataset].config.gene_sets[wildcards.gene_set]
+    return STUDY.gene_sets(wildcards.dataset)[wildcards.gene_set]
 
 
 def gene_set_files(wildcards):

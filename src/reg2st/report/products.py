@@ -229,7 +229,7 @@ SECTION = Scope(("section",), _sections)
 
 def has_gene_sets(study: "Study") -> bool:
     """Whether a dataset has sets of genes."""
-    return any(dataset.config.gene_sets for dataset in study.datasets.values())
+    return any(map(study.gene_sets, study.datasets))
 
 
 def has_labels(study: "Study") -> bool:
@@ -267,7 +267,7 @@ def _gene_sets(study: "Study", place: Place, experiment: str) -> list[str]:
     return [
         study.layout.gene_set(dataset, name)
         for dataset in _datasets(study, place)
-        for name in study.datasets[dataset].config.gene_sets
+        for name in study.gene_sets(dataset)
     ]
 
 

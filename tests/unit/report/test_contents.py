@@ -119,7 +119,7 @@ def shown(study, folder):
 
 def test_a_study_has_every_table_and_figure(study):
     assert shown(study, "tables") == {
-        name for name, table in TABLES.items() if not table.experiment
+        name for name, table in TABLES.items() if not table.experiment and name != "gene_sets"
     }
     assert shown(study, "figures") == {
         name for name, figure in FIGURES.items() if not figure.experiment
@@ -159,6 +159,18 @@ def test_sections_without_labels_have_no_regions():
     for dataset in study.datasets.values():
         dataset.sheet["labels"] = ""
     assert not [path for path in files(study) if "region" in path]
+
+
+def test_only_a_study_with_sets_of_genes_has_their_table():
+    assert "gene_sets" not in shown(read(), "tables")
+    dataset = {**SMALL["datasets"]["simulated"], "gene_sets": {"HVG": {"variable": 3}}}
+    study = read(datasets={"simulated": dataset})
+    assert "gene_sets" in shown(study, "tables")
+    given = TABLES["gene_sets"].files(study)
+    assert given["gene_sets"] == ["results/small/gene_sets/simulated/HVG.tsv"]
+    alone = {**dataset, "sections": ["A1"]}
+    study = read(datasets={"alone": alone, **SMALL["datasets"]})
+    assert not TABLES["gene_sets"].where(study)
 
 
 def test_a_second_dataset_leaves_the_figures_of_the_first_alone():
