@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 from scipy.sparse import csr_matrix
 
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.sections.section_file import write_section
 from sections import about, log_expression
 

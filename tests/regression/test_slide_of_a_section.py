@@ -8,7 +8,7 @@ import pytest
 import yaml
 from scipy.spatial import KDTree
 
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.sections.targets import TARGETS
 from sections import read_st
 

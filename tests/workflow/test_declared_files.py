@@ -3,10 +3,12 @@
 import os
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from opened_files import opened_by_jobs
+from reg2st.study.metrics_config import FurtherMetric
 from reg2st.tools.plan import plan
 from studies import smallest
 
@@ -28,6 +30,11 @@ def test_every_job_opens_exactly_its_inputs(study, tmp_path_factory, monkeypatch
     study.config["methods"]["reg2st"]["settings"] = {"epochs": 1}
     study.config["datasets"]["simulated"]["source"]["simulation"]["spots"] = 16
     study.config["datasets"]["simulated"]["panel"]["recipe"]["min_spots"] = 4
+    study.config["datasets"]["simulated"]["gene_sets"] = {
+        "HVG": {"variable": 2},
+        "SVG": {"spatial": 2},
+    }
+    study.config["metrics"] = {"more": list(get_args(FurtherMetric))}
     trace = tmp_path_factory.mktemp("trace") / "calls"
     opened = opened_by_jobs(study.command(), study.folder, trace)
     monkeypatch.chdir(study.folder)

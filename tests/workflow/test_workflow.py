@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from bench_folder import make_task
+
 
 def test_it_ends_with_table_figures_and_report(finished):
     assert "Report: results/tiny/report.html" in finished.output
@@ -93,3 +95,53 @@ def test_the_paper_is_planned(study, root):
     assert int(counts["train_network"]) == 56 * len(networks)
     assert int(counts["fit_regression"]) == 56 * (len(study.config["methods"]) - len(networks))
     assert seconds < 25, "16 s on an idle machine"
+
+
+def counts_of_rules(done):
+    """How often a dry run would run each rule."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+
+
+@pytest.fixture
+def shipped_study(study, root):
+    """A study of ``config/studies``, in a folder that has the workflow's sheets and panels."""
+    for folder in ("config", "resources"):
+        (study.folder / folder).symlink_to(root / folder)
+
+    def use(name):
+        file = root / "config" / "studies" / f"{name}.yaml"
+        study.config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return study
+
+    return use
+
+
+def test_the_folds_of_misos_benchmark_are_planned(shipped_study):
+    study = shipped_study("miso_folds")
+    counts = counts_of_rules(study.run("--dry-run", "--quiet", "rules"))
+    assert int(counts["read_section"]) == 36
+    assert int(counts["train_network"]) + int(counts["fit_regression"]) == 4 * len(
+        study.config["methods"]
+    )
+    assert int(counts["choose_gene_set"]) == 2
+
+
+def test_hest_bench_is_planned(shipped_study):
+    study = shipped_study("hest_bench")
+    dataset = study.config["datasets"]["idc"]
+    make_task(study.folder / "bench" / "IDC", samples=("NCBI783", "NCBI785", "TENX95", "TENX99"))
+    for key, value in (("root", dataset), ("folds_file", dataset), ("file", dataset["panel"])):
+        value[key] = value[key].replace("../hest-bench", "bench")
+    counts = counts_of_rules(study.run("--dry-run", "--quiet", "rules"))
+    assert int(counts["read_section"]) == 4
+    runs = len(study.config["methods"]) + 1
+    assert int(counts["fit_regression"]) == 2 * runs
+
+
+def test_training_on_one_dataset_and_testing_on_another_is_planned(shipped_study, shared):
+    study = shipped_study("cross_dataset")
+    study.config["datasets"]["breast"]["root"] = str(shared / "data")
+    counts = counts_of_rules(study.run("--dry-run", "--quiet", "rules"))
+    assert int(counts["read_section"]) == 7
+    assert int(counts["fit_regression"]) == len(study.config["methods"])

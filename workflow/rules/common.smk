@@ -39,6 +39,7 @@ from reg2st.models.model_folder import NEEDED as MODEL_FILES
 from reg2st.models.model_folder import SCORES as MODEL_SCORES
 from reg2st.report.slides.cohort import told, write_cohort
 from reg2st.sections.slides import decoded_mb
+from reg2st.study.dataset_config import FileGenes
 from reg2st.study.fits import ALL_SECTIONS
 from reg2st.study.runs import is_network
 from reg2st.study.slide_models import weights_of
@@ -200,6 +201,19 @@ def panel_of_section(wildcards):
     """The panel of the first fold that tests a section."""
     run = STUDY.select(dataset=wildcards.dataset, tests=wildcards.section)[0]
     return STUDY.panel(run.dataset, run.split, run.fold.name)
+
+
+def gene_set_of(wildcards):
+    return STUDY.gene_sets(wildcards.dataset)[wildcards.gene_set]
+
+
+def gene_set_files(wildcards):
+    """An input function: what a set of genes is chosen from; of a list of genes, the list."""
+    files = {"panels": STUDY.panels(wildcards.dataset)}
+    if isinstance(gene_set_of(wildcards), FileGenes):
+        return files | {"genes": local(gene_set_of(wildcards).file)}
+    sections = STUDY.sections_of(wildcards.dataset)
+    return files | {"sections": [LAYOUT.section(wildcards.dataset, each) for each in sections]}
 
 
 def truth_of_section(wildcards):

@@ -1,4 +1,4 @@
-# Scores of all runs, limits of the PCC, and agreement with labelled regions.
+# Scores of all runs, limits of the PCC, sets of genes, and agreement with labelled regions.
 
 
 rule collect_scores:
@@ -46,6 +46,29 @@ rule estimate_limits:
         "Estimating limits of the PCC on {wildcards.section}"
     script:
         "../../scripts/evaluation/estimate_limits.py"
+
+
+rule choose_gene_set:
+    input:
+        unpack(gene_set_files),
+    output:
+        LAYOUT.gene_set(),
+    log:
+        LAYOUT.log("choose_gene_set", "{dataset}", "{gene_set}"),
+    benchmark:
+        LAYOUT.benchmark("choose_gene_set", "{dataset}", "{gene_set}")
+    wildcard_constraints:
+        gene_set="[^/]+",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=growing(2000, per_mb=10),
+    params:
+        how=lambda wildcards: gene_set_of(wildcards).model_dump(),
+    message:
+        "Choosing the genes of set {wildcards.gene_set} of {wildcards.dataset}"
+    script:
+        "../../scripts/evaluation/choose_gene_set.py"
 
 
 rule measure_regions:

@@ -72,7 +72,7 @@ rule tabulate:
             LAYOUT.table("html"),
             caption="../report/table.rst",
             category="Tables",
-            labels=lambda wildcards: {"table": TABLES[wildcards.table].label},
+            labels=lambda wildcards: TABLES[wildcards.table].labels(STUDY),
         ),
     log:
         LAYOUT.log("tabulate", "{table}"),
@@ -99,8 +99,10 @@ rule draw:
             LAYOUT.figure("png"),
             caption="../report/figure.rst",
             category="{dataset}",
-            subcategory=lambda wildcards: figure_of(wildcards).group,
-            labels=lambda wildcards: figure_of(wildcards).labels(wildcards.of),
+            subcategory=lambda wildcards: figure_of(wildcards).told(
+                figure_of(wildcards).group, STUDY
+            ),
+            labels=lambda wildcards: figure_of(wildcards).labels(wildcards.of, STUDY),
         ),
     log:
         LAYOUT.log("draw", "{dataset}", "{figure}", "{of}"),
@@ -126,8 +128,10 @@ use rule draw as draw_on_slide with:
             LAYOUT.figure("jpg"),
             caption="../report/figure.rst",
             category="{dataset}",
-            subcategory=lambda wildcards: figure_of(wildcards).group,
-            labels=lambda wildcards: figure_of(wildcards).labels(wildcards.of),
+            subcategory=lambda wildcards: figure_of(wildcards).told(
+                figure_of(wildcards).group, STUDY
+            ),
+            labels=lambda wildcards: figure_of(wildcards).labels(wildcards.of, STUDY),
         ),
     log:
         LAYOUT.log("draw_on_slide", "{dataset}", "{figure}", "{of}"),

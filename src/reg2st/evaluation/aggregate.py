@@ -9,6 +9,11 @@ GROUP = ["dataset", "split", "method", "variant", "preset"]
 """The columns that identify what is compared; seeds, folds, sections and genes lie within."""
 
 
+def metrics_in(scores: pd.DataFrame) -> list[Metric]:
+    """The metrics that tidy scores have."""
+    return [metric for name, metric in METRICS.items() if name in scores]
+
+
 def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds of every section and gene.
 
@@ -23,7 +28,7 @@ def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
     return (
         scores.groupby([*GROUP, "section", "patient", "gene"], sort=False, observed=True)
         .agg(
-            **{metric: (metric, "mean") for metric in METRICS},
+            **{metric.name: (metric.name, "mean") for metric in metrics_in(scores)},
             fold=("fold", "first"),
             n_spots=("n_spots", "first"),
             n_expressing=("n_expressing", "first"),
@@ -47,7 +52,7 @@ def per_section(scores: pd.DataFrame, metric: Metric = PCC) -> pd.DataFrame:
         .assign(undefined=lambda rows: rows[metric.name].isna())
         .groupby([*GROUP, "section", "patient"], sort=False, observed=True)
         .agg(
-            **_averages(metric),
+            **_averages(scores, metric),
             n_genes=("gene", "size"),
             n_undefined=("undefined", "sum"),
             fold=("fold", "first"),
@@ -72,7 +77,7 @@ def per_gene(scores: pd.DataFrame, metric: Metric = PCC) -> pd.DataFrame:
         .assign(undefined=lambda rows: rows[metric.name].isna())
         .groupby([*GROUP, "gene"], sort=False, observed=True)
         .agg(
-            **_averages(metric),
+            **_averages(scores, metric),
             n_sections=("section", "size"),
             n_undefined=("undefined", "sum"),
             n_expressing=("n_expressing", "sum"),
@@ -116,7 +121,7 @@ def summarise(scores: pd.DataFrame, metric: Metric = PCC, seed: int = 0) -> pd.D
                 **dict(zip(GROUP, key, strict=True)),
                 metric.mean: means.mean(),
                 metric.median: of_genes[metric.median].mean(),
-                **{other.mean: group[other.mean].mean() for other in _others(metric)},
+                **{other.mean: group[other.mean].mean() for other in others_in(scores, metric)},
                 "section_low": section_low,
                 "section_high": section_high,
                 "patient_low": patient_low,
@@ -132,14 +137,15 @@ def summarise(scores: pd.DataFrame, metric: Metric = PCC, seed: int = 0) -> pd.D
     return pd.DataFrame(rows)
 
 
-def _averages(metric: Metric) -> dict[str, tuple[str, str]]:
+def _averages(scores: pd.DataFrame, metric: Metric) -> dict[str, tuple[str, str]]:
     """Mean and median of a metric and the means of all others, as ``agg`` takes them."""
     return {
         metric.mean: (metric.name, "mean"),
         metric.median: (metric.name, "median"),
-        **{other.mean: (other.name, "mean") for other in _others(metric)},
+        **{other.mean: (other.name, "mean") for other in others_in(scores, metric)},
     }
 
 
-def _others(metric: Metric) -> list[Metric]:
-    return [other for other in METRICS.values() if other != metric]
+def others_in(scores: pd.DataFrame, metric: Metric) -> list[Metric]:
+    """The metrics that tidy scores have, but for one."""
+    return [other for other in metrics_in(scores) if other != metric]

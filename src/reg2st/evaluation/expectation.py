@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.evaluation.predictions import read_expected_pcc
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from reg2st.evaluation.ceiling import linear_reference, split_half_ceiling
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
+from reg2st.evaluation.metrics import Metric
 from reg2st.evaluation.tidy import read_tidy
 from reg2st.sections.section_file import SectionArrays, load_section_arrays
 from reg2st.sections.targets import Target
@@ -104,6 +105,11 @@ def _evenly_spaced(spots: np.ndarray) -> np.ndarray:
 def read_limits(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
     """Rows of ``section_limits`` of several sections, from the files that hold them."""
     return pd.concat(map(read_tidy, paths), ignore_index=True)
+
+
+def limits_of(metric: Metric, limits: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Rows of ``section_limits`` if they are of a metric (its name is a column); else None."""
+    return limits if limits is not None and metric.name in limits else None
 
 
 def summarise_limits(limits: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
-from reg2st.evaluation.metrics import score_section
+from reg2st.evaluation.metrics import metrics_of, score_section
+from reg2st.evaluation.spatial_patterns import Places
 from reg2st.evaluation.tidy import read_tidy
 from reg2st.sections.panels import read_genes
 from reg2st.sections.section_file import load_section_arrays
@@ -25,8 +26,8 @@ def score_folds(runs: Sequence[RunSpec], predictions: Path, out: Path) -> None:
             here for the first time.
         predictions: what :func:`reg2st.training.predict.predict_folds` wrote of these runs.
         out: TSV to write; its columns are the run's key, target, section, patient, gene, pcc,
-            spearman, mse, n_spots, n_expressing (spots with a count above 0) and mean_expression
-            (of the target).
+            spearman, mse, further metrics of the runs, n_spots, n_expressing (spots with a count
+            above 0) and mean_expression (of the target).
     """
     adata = anndata.read_h5ad(predictions)
     rows = []
@@ -46,7 +47,13 @@ def score_folds(runs: Sequence[RunSpec], predictions: Path, out: Path) -> None:
                         "section": observed.name,
                         "patient": observed.patient,
                         "gene": genes,
-                        **score_section(expression, predicted),
+                        **score_section(
+                            expression,
+                            predicted,
+                            counts=observed.counts,
+                            places=Places.of(observed),
+                            metrics=metrics_of(run.metrics or ()),
+                        ),
                         "n_spots": len(expression),
                         "n_expressing": (observed.counts > 0).sum(axis=0),
                         "mean_expression": expression.mean(axis=0),

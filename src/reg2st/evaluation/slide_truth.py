@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from reg2st.base.files import written_whole
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.sections.targets import TARGETS
 
 FARTHEST = 0.75

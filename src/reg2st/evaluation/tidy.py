@@ -6,7 +6,7 @@ import pandas as pd
 
 NAMES = (
     *("dataset", "split", "method", "variant", "preset", "fold", "target"),
-    *("section", "patient", "gene", "limit"),
+    *("section", "patient", "gene", "gene_set", "limit"),
 )
 """Columns of names: text, whatever it looks like (``NA``, ``001``, ``1e5``)."""
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from reg2st.models.hest_bench_ridge import fit_as_hest_bench
 from reg2st.models.interface import Inputs, Regression, SectionTensors, Settings, Sizes, stacked
 from reg2st.models.second_moments import RidgeFit, SecondMoments, best_penalty
 
@@ -39,6 +40,13 @@ class RidgeSettings(Settings):
         min_length=1,
         description="penalties to try",
     )
+    recipe: Literal["cross_validated", "hest_bench"] = Field(
+        "cross_validated",
+        description=(
+            "`cross_validated` chooses the penalty inside the training sections; `hest_bench` fits "
+            "as HEST-Bench does: alpha = 100 / (components x genes), no intercept, `alphas` unused"
+        ),
+    )
 
     @field_validator("alphas")
     @classmethod
@@ -58,7 +66,7 @@ class Ridge(Regression):
 
     All steps are linear, so the fitted model is one matrix: ``embedding @ weight + bias``. More
     than ``MOST_AT_ONCE`` training spots are fitted from sums over them, with the same result up to
-    rounding.
+    rounding. The recipe ``hest_bench`` fits as ``hest_bench_ridge`` says instead.
 
     Buffers: ``weight [d, G]``, ``bias [G]``, and ``alpha``, the chosen penalty.
     """
@@ -67,8 +75,10 @@ class Ridge(Regression):
 
     def __init__(self, settings: RidgeSettings, sizes: Sizes) -> None:
         super().__init__(settings, sizes)
-        self.register_buffer("weight", torch.zeros(sizes.features, sizes.genes))
-        self.register_buffer("bias", torch.zeros(sizes.genes))
+        # HEST-Bench's small penalty leaves large slopes, whose rounding would show.
+        kind = torch.float64 if settings.recipe == "hest_bench" else torch.float32
+        self.register_buffer("weight", torch.zeros(sizes.features, sizes.genes, dtype=kind))
+        self.register_buffer("bias", torch.zeros(sizes.genes, dtype=kind))
         self.register_buffer("alpha", torch.tensor(0.0))
 
     @classmethod
@@ -80,10 +90,20 @@ class Ridge(Regression):
         return {"alpha": float(self.alpha)}
 
     def fit(self, sections: list[SectionTensors]) -> None:
-        if sum(section.n_spots for section in sections) > MOST_AT_ONCE:
+        if self.settings.recipe == "hest_bench":
+            self._fit_as_hest_bench(sections)
+        elif sum(section.n_spots for section in sections) > MOST_AT_ONCE:
             self._fit_from_sums(sections)
         else:
             self._fit_at_once(sections)
+
+    def _fit_as_hest_bench(self, sections: list[SectionTensors]) -> None:
+        embedding = stacked(sections, "embedding").numpy()
+        expression = stacked(sections, "expression").numpy()
+        ridge = fit_as_hest_bench(embedding, expression, self.settings.components)
+        self.weight.copy_(torch.from_numpy(ridge.weight))
+        self.bias.copy_(torch.from_numpy(ridge.bias))
+        self.alpha.fill_(ridge.alpha)
 
     def _fit_at_once(self, sections: list[SectionTensors]) -> None:
         from sklearn.decomposition import PCA
@@ -145,7 +165,7 @@ class Ridge(Regression):
         self.alpha.fill_(alpha)
 
     def forward(self, section: SectionTensors) -> Tensor:
-        return section.embedding @ self.weight + self.bias
+        return (section.embedding.to(self.weight.dtype) @ self.weight + self.bias).float()
 
 
 def _bound(scaler: "StandardScaler") -> "StandardScaler":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from reg2st.evaluation.metrics import METRICS, Metric
 from reg2st.report.contents import FIGURES, TABLES
 from reg2st.report.labels import split_label
 from reg2st.report.products import Product
@@ -34,8 +35,9 @@ def about(study: Study) -> dict[str, Any]:
             name: {split: _tested(study, name, split) for split in study.splits_of(name)}
             for name in study.datasets
         },
-        "tables": {name: _texts(table) for name, table in TABLES.items()},
-        "figures": {name: _texts(figure) for name, figure in FIGURES.items()},
+        "metric": _texts_of(METRICS[study.config.metrics.headline]),
+        "tables": {name: _texts(table, study) for name, table in TABLES.items()},
+        "figures": {name: _texts(figure, study) for name, figure in FIGURES.items()},
     }
 
 
@@ -71,9 +73,19 @@ def _tested(study: Study, dataset: str, split: str) -> str:
     return f"{len(sections)} sections of {patients} patients"
 
 
-def _texts(product: Product) -> dict[str, Any]:
+def _texts(product: Product, study: Study) -> dict[str, Any]:
     return {
-        "shows": product.shows,
-        "not_done": product.not_done,
+        "shows": product.told(product.shows, study),
+        "not_done": product.told(product.not_done, study),
         "of_scores": product.of_scores,
+    }
+
+
+def _texts_of(metric: Metric) -> dict[str, str]:
+    """What the headline metric is, and of which genes it is undefined."""
+    return {
+        "what": f"{metric.label} is the {metric.meaning} {metric.sides}",
+        "of_counts": "raw counts" if metric.observed == "counts" else "",
+        "unit": f"its unit is {metric.unit}" if metric.unit else "it has no unit",
+        "undefined": metric.undefined,
     }

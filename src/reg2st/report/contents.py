@@ -12,6 +12,7 @@ from reg2st.report.products import (
     SPLIT_WITH_NETWORKS,
     Figure,
     Table,
+    has_gene_sets,
     has_labels,
 )
 
@@ -26,12 +27,12 @@ TABLES = {
             label="comparison of the methods",
             made_by="tables.comparison:comparison",
             needs=("scores", "limits"),
-            settings=("published",),
+            settings=("metric", "published"),
             shows=(
-                "Mean and median PCC of every method by dataset and split, with 95 % intervals. "
-                "The interval over patients (bootstrap of whole patients) is the one to trust: "
-                "sections of one patient are not independent. A limit is what no predictor can be "
-                "expected to exceed; definitions stand below the table."
+                "Mean and median {metric} of every method by dataset and split, with 95 % "
+                "intervals. The interval over patients (bootstrap of whole patients) is the one to "
+                "trust: sections of one patient are not independent. A limit is what no predictor "
+                "can be expected to exceed; definitions stand below the table."
             ),
             not_done=(
                 "published rows were not run again. No setting, checkpoint or panel was chosen on "
@@ -40,12 +41,13 @@ TABLES = {
         ),
         Table(
             name="sections",
-            label="PCC by section",
+            label="{metric} by section",
             made_by="tables.section_table:section_table",
             needs=("scores", "limits"),
+            settings=("metric",),
             shows=(
-                "Mean PCC over the genes of every section, a column a method, with the number of "
-                "spots and the limits of the section."
+                "Mean {metric} over the genes of every section, a column a method, with the number "
+                "of spots and the limits of the section."
             ),
             not_done=(
                 "seeds are averaged and their spread is not shown. The TSV beside this table has "
@@ -57,11 +59,11 @@ TABLES = {
             label="best and worst genes",
             made_by="tables.gene_table:gene_table",
             needs=("scores", "limits"),
-            settings=("reference",),
+            settings=("metric", "reference"),
             shows=(
-                "The genes with the highest and the lowest PCC (mean over sections), how many "
-                "spots express them, and the PCC of every method. The TSV beside this table has "
-                "all genes."
+                "The genes with the best and the worst {metric} (mean over sections), how many "
+                "spots express them, and the {metric} of every method. The TSV beside this table "
+                "has all genes."
             ),
             not_done=(
                 "genes were chosen by the scores shown, so the extremes look better and worse "
@@ -69,17 +71,34 @@ TABLES = {
             ),
         ),
         Table(
+            name="gene_sets",
+            label="{metric} over sets of genes",
+            made_by="tables.gene_set_table:gene_set_table",
+            needs=("scores", "gene_sets"),
+            settings=("metric",),
+            shows=(
+                "Mean {metric} over all genes and over each set of genes that the config names, by "
+                "dataset, split and method, with its 95 % interval over patients. Further metrics "
+                "have columns of their own."
+            ),
+            not_done=(
+                "sets were chosen on all sections, tested ones too, or are those of a file. "
+                "Nothing was trained or chosen on them."
+            ),
+            where=has_gene_sets,
+        ),
+        Table(
             name="significance",
             label="differences between methods",
             made_by="tables.significance:significance",
             needs=("scores",),
-            settings=("reference",),
+            settings=("metric", "reference"),
             shows=(
                 "One method against every other, over sections: one-sided Wilcoxon signed-rank "
-                "test on the sections' median PCC (zero_method pratt, Bonferroni), rank-biserial "
-                "effect size, and the difference in mean PCC with its 95 % interval over "
-                "patients. The test takes sections of one patient as independent, as the Reg2ST "
-                "paper does; they are not, so trust the interval."
+                "test on the sections' median {metric} (zero_method pratt, Bonferroni), "
+                "rank-biserial effect size, and the difference in mean {metric} with its 95 % "
+                "interval over patients. The test takes sections of one patient as independent, as "
+                "the Reg2ST paper does; they are not, so trust the interval."
             ),
             not_done="p is not corrected across datasets and splits.",
         ),
@@ -119,11 +138,11 @@ TABLES = {
             label="ablation",
             made_by="tables.experiment_tables:ablation",
             needs=("scores", "limits"),
-            settings=("variants", "published"),
+            settings=("metric", "variants", "published"),
             experiment="ablation",
             shows=(
-                "Mean and median PCC of the method without each of its parts, and the change from "
-                "the full method, beside the published numbers. Intervals: 95 %, bootstrap of "
+                "Mean and median {metric} of the method without each of its parts, and the change "
+                "from the full method, beside the published numbers. Intervals: 95 %, bootstrap of "
                 "whole patients, for three patients or more."
             ),
             not_done=(
@@ -136,10 +155,10 @@ TABLES = {
             label="sensitivity",
             made_by="tables.experiment_tables:sensitivity",
             needs=("scores", "limits"),
-            settings=("curves", "published"),
+            settings=("metric", "curves", "published"),
             experiment="sensitivity",
             shows=(
-                "Mean and median PCC along one setting at a time, the others as configured, "
+                "Mean and median {metric} along one setting at a time, the others as configured, "
                 "beside the published curves. Intervals: 95 %, bootstrap of whole patients, for "
                 "three patients or more."
             ),
@@ -157,18 +176,19 @@ FIGURES = {
     for figure in (
         Figure(
             name="section_boxes",
-            label="PCC by section",
+            label="{metric} by section",
             made_by="figures.section_boxes:section_boxes",
             needs=("scores",),
+            settings=("metric",),
             scope=SPLIT,
-            group="PCC",
+            group="{metric}",
             shows=(
-                "PCC of all genes in every section, by method. Boxes: quartiles over genes; "
+                "{metric} of all genes in every section, by method. Boxes: quartiles over genes; "
                 "whiskers: 5th and 95th percentile. Mean and Median: each gene's mean and median "
                 "over the sections. The background distinguishes patients."
             ),
             not_done=(
-                "seeds are averaged and their spread is not shown. Methods without a PCC (the "
+                "seeds are averaged and their spread is not shown. Methods without a {metric} (the "
                 "training mean) are not drawn."
             ),
         ),
@@ -177,11 +197,11 @@ FIGURES = {
             label="tests between methods",
             made_by="figures.wilcoxon:wilcoxon_boxes",
             needs=("scores",),
-            settings=("reference",),
+            settings=("metric", "reference"),
             scope=SPLIT,
-            group="PCC",
+            group="{metric}",
             shows=(
-                "Median PCC over genes of each section, by method. Boxes: quartiles over "
+                "Median {metric} over genes of each section, by method. Boxes: quartiles over "
                 "sections; whiskers: all sections; a dot is a section. Right: p (Bonferroni) of "
                 "the one-sided Wilcoxon signed-rank test that the tested method is better, and "
                 "the rank-biserial effect size r."
@@ -193,15 +213,16 @@ FIGURES = {
         ),
         Figure(
             name="expression_level",
-            label="PCC against expression level",
+            label="{metric} against expression level",
             made_by="figures.expression_level:expression_level",
             needs=("scores",),
+            settings=("metric",),
             scope=SPLIT,
-            group="PCC",
+            group="{metric}",
             shows=(
-                "Mean PCC of genes in ten bins of about equally many, by mean expression (left, "
-                "in units of the target) and by the share of spots that express them "
-                "(right). Marks: a bin's median against the mean PCC of its genes."
+                "Mean {metric} of genes in ten bins of about equally many, by mean expression "
+                "(left, in units of the target) and by the share of spots that express them "
+                "(right). Marks: a bin's median against the mean {metric} of its genes."
             ),
             not_done=(
                 "the spread within a bin is not shown. The limit that counting noise sets depends "
@@ -213,12 +234,13 @@ FIGURES = {
             label="leakage: section against patient left out",
             made_by="figures.leakage:leakage",
             needs=("scores",),
+            settings=("metric",),
             scope=ONCE_OF_BOTH_SPLITS,
-            group="PCC",
+            group="{metric}",
             shows=(
-                "Mean PCC over the sections that both splits test, when one section is left out "
-                "(other sections of its patient are trained on) and when one patient is left out; "
-                "right: the difference, how much the other sections of a patient help. "
+                "Mean {metric} over the sections that both splits test, when one section is left "
+                "out (other sections of its patient are trained on) and when one patient is left "
+                "out; right: the difference, how much the other sections of a patient help. "
                 "Lines: 95 % interval over patients, for three patients or more."
             ),
             not_done=(
@@ -249,7 +271,7 @@ FIGURES = {
             label="maps of genes",
             made_by="figures.gene_maps:gene_maps",
             needs=("scores", "section_file", "predictions"),
-            settings=("genes",),
+            settings=("metric", "genes"),
             scope=MAPPED_SECTION,
             group="Genes on the slide",
             on_slide=True,
@@ -257,9 +279,9 @@ FIGURES = {
                 "The slide, the observed expression of some genes, and the prediction of each "
                 "method (first seed). Every map is standardised over the section's spots (mean 0, "
                 "SD 1); all share one colour scale, cut at 2 SD. Above a map: its SD before that, "
-                "in units of the target, and the PCC. Predictions vary far less than "
-                "observations, which PCC does not see. Methods that predict a constant or nothing "
-                "are not drawn. Spots are discs as wide as the spots' distance."
+                "in units of the target, and the {metric}. Predictions vary far less than "
+                "observations, which a correlation does not see. Methods that predict a constant "
+                "or nothing are not drawn. Spots are discs as wide as the spots' distance."
             ),
             not_done=(
                 "nothing is smoothed or imputed. Genes that the config names are left out where "
@@ -327,12 +349,12 @@ FIGURES = {
             label="ablation",
             made_by="figures.ablation:ablation_bars",
             needs=("scores",),
-            settings=("variants", "published"),
+            settings=("metric", "variants", "published"),
             experiment="ablation",
             scope=SPLIT,
             group="Experiments",
             shows=(
-                "Mean and median PCC of the method without each of its parts, beside the "
+                "Mean and median {metric} of the method without each of its parts, beside the "
                 "published bars if there are any (Reg2ST, leave one section out). Lines: 95 % "
                 "interval of our mean over patients, for three patients or more."
             ),
@@ -343,12 +365,12 @@ FIGURES = {
             label="sensitivity",
             made_by="figures.sensitivity:sensitivity_curves",
             needs=("scores",),
-            settings=("curves", "published"),
+            settings=("metric", "curves", "published"),
             experiment="sensitivity",
             scope=SPLIT,
             group="Experiments",
             shows=(
-                "Mean and median PCC along one setting at a time, the others as configured, "
+                "Mean and median {metric} along one setting at a time, the others as configured, "
                 "beside the published curves if there are any (Reg2ST, leave one section out). "
                 "Bands: 95 % interval of our mean over patients, for three patients or more."
             ),

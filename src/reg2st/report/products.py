@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reg2st.base.errors import UserError
+from reg2st.evaluation.metrics import METRICS
 from reg2st.evaluation.tidy import read_tidy
 from reg2st.report.labels import method_label, split_label
 
@@ -31,7 +32,8 @@ class Product:
 
     Attributes:
         name: its file's name.
-        label: what the report calls it.
+        label: what the report calls it; ``{metric}`` in this and the next texts stands for the
+            study's headline metric.
         made_by: module and function, below ``reg2st.report``. The function takes what is read of
             the files by the names of their kinds (``reg2st.report.sources``), the settings, and
             for a figure the names of its scope; it returns a ``writers.Table`` or a matplotlib
@@ -61,6 +63,10 @@ class Product:
             settings |= SETTINGS[name](study, self)
         return settings
 
+    def told(self, text: str, study: "Study") -> str:
+        """A text of its own, with the study's headline metric in the place of ``{metric}``."""
+        return text.replace("{metric}", METRICS[study.config.metrics.headline].label)
+
     def _files(self, study: "Study", place: Place) -> dict[str, list[str]]:
         files = {kind: FILES[kind](study, place, self.experiment) for kind in self.needs}
         for kind, paths in files.items():
@@ -76,6 +82,8 @@ class Product:
 
         module, function = self.made_by.split(":")
         make = getattr(import_module(f"reg2st.report.{module}"), function)
+        if "metric" in settings:
+            settings = {**settings, "metric": METRICS[settings["metric"]]}
         return make(
             **{kind: READERS[kind](files[kind]) for kind in self.needs}, **settings, **place
         )
@@ -100,6 +108,10 @@ class Table(Product):
     def runs(self, study: "Study") -> list[str]:
         """The records of the runs that it shows."""
         return _records(study, {}, self.experiment)
+
+    def labels(self, study: "Study") -> dict[str, str]:
+        """The columns of its row in the report."""
+        return {"table": self.told(self.label, study)}
 
     def make(self, files: Mapping[str, Sequence[str]], settings: Mapping[str, Any]) -> Any:
         """The table, from its files by kind and its settings."""
@@ -155,10 +167,10 @@ class Figure(Product):
         """The figure, from its files by kind and its settings."""
         return self._made(files, settings, **self.place(of))
 
-    def labels(self, of: str) -> dict[str, str]:
+    def labels(self, of: str, study: "Study") -> dict[str, str]:
         """The columns of its row in the report."""
         place = self.place(of)
-        labels = {"figure": self.label}
+        labels = {"figure": self.told(self.label, study)}
         if "method" in place:
             labels["figure"] += f", {method_label(place['method'])}"
         if "split" in place:
@@ -215,6 +227,11 @@ LABELLED_SECTION = Scope(("split", "section"), _labelled_sections)
 SECTION = Scope(("section",), _sections)
 
 
+def has_gene_sets(study: "Study") -> bool:
+    """Whether a dataset has sets of genes."""
+    return any(map(study.gene_sets, study.datasets))
+
+
 def has_labels(study: "Study") -> bool:
     """Whether a tested section has labels."""
     return any(study.labelled(dataset, study.tested(dataset)) for dataset in study.datasets)
@@ -243,6 +260,14 @@ def _limits(study: "Study", place: Place, experiment: str) -> list[str]:
         study.layout.limits(dataset, section)
         for dataset in _datasets(study, place)
         for section in study.tested(dataset)
+    ]
+
+
+def _gene_sets(study: "Study", place: Place, experiment: str) -> list[str]:
+    return [
+        study.layout.gene_set(dataset, name)
+        for dataset in _datasets(study, place)
+        for name in study.gene_sets(dataset)
     ]
 
 
@@ -298,6 +323,7 @@ def _labels(study: "Study", place: Place, experiment: str) -> list[str]:
 FILES: dict[str, Callable[["Study", Place, str], list[str]]] = {
     "scores": _scores,
     "limits": _limits,
+    "gene_sets": _gene_sets,
     "agreement": _agreement,
     "records": _records,
     "histories": _histories,
@@ -335,6 +361,7 @@ def _curves(study: "Study", product: Product) -> dict[str, Any]:
 
 
 SETTINGS: dict[str, Callable[["Study", Product], dict[str, Any]]] = {
+    "metric": lambda study, product: {"metric": study.config.metrics.headline},
     "reference": lambda study, product: {"reference": study.config.reference},
     "genes": lambda study, product: {
         "genes": list(study.config.figures.genes),

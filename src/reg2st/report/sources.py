@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from reg2st.evaluation.gene_sets import read_gene_sets
 from reg2st.evaluation.limits import read_limits
 from reg2st.evaluation.predictions import run_of
 from reg2st.evaluation.tidy import read_tidy
@@ -57,6 +58,7 @@ def _only(paths: Sequence[str]) -> Path:
 READERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "scores": read_scores,
     "limits": read_limits,
+    "gene_sets": read_gene_sets,
     "agreement": read_agreement,
     "records": read_run_records,
     "histories": read_histories,

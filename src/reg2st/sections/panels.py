@@ -11,6 +11,7 @@ from scipy import sparse
 from reg2st.base.errors import UserError
 from reg2st.base.failures import FAILED
 from reg2st.base.files import written_whole
+from reg2st.sections.json_file import read_object
 from reg2st.sections.tables import COMMENT, read_rows, repeated
 
 HEADS = {"gene", "genes", "gene_name", "gene_symbol", "symbol", "symbols", "hgnc_symbol", "x"}
@@ -112,7 +113,7 @@ def apply_recipe(
 
 
 def read_panel(path: str | Path) -> list[str]:
-    """The genes of a panel file: one a line, or a table with a column of genes.
+    """The genes of a panel file: one a line, a table with a column of genes, or HEST-Bench's JSON.
 
     Lines that begin with "#" are comments; the head of the column is no gene.
 
@@ -132,6 +133,8 @@ def read_genes(path: str | Path) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"Panel {path} does not exist; check `panel` in the config.")
+    if path.suffix == ".json":
+        return _genes_of_json(path)
     rows = [row for row in read_rows(path, "panel") if not row.cells[0].startswith(COMMENT)]
     listed = [(row.line, gene) for row in rows for cell in row.cells for gene in cell.split()]
     heads = [
@@ -145,6 +148,16 @@ def read_genes(path: str | Path) -> list[str]:
     if (gene := repeated(genes)) is not None:
         line = [line for line, other in listed if other == gene][1]
         raise UserError(f"Panel {path}, line {line}: gene '{gene}' is listed twice.")
+    return genes
+
+
+def _genes_of_json(path: Path) -> list[str]:
+    """The list ``genes`` of a JSON file, as HEST-Bench writes its panels."""
+    genes = read_object(path).get("genes")
+    if not isinstance(genes, list) or not all(isinstance(gene, str) for gene in genes):
+        raise UserError(f"Panel {path} has no list `genes` of names, as HEST-Bench writes it.")
+    if (gene := repeated(genes)) is not None:
+        raise UserError(f"Panel {path}: gene '{gene}' is listed twice.")
     return genes
 
 

@@ -1,5 +1,7 @@
 """Read regions of slides: OpenSlide's tiled pyramids, or plain JPEG and PNG, gzipped or not.
 
+Files of patches are read as slides too (``sections.stored_patches``).
+
 Coordinates are pixels of level 0, x the column and y the row.
 """
 
@@ -9,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -244,6 +247,10 @@ def open_slide(path: str | os.PathLike) -> Slide:
         raise UserError(f"The slide {path} does not exist; check the image column of the sheet.")
     import openslide
 
+    if h5py.is_hdf5(path):
+        from reg2st.sections.stored_patches import StoredPatches
+
+        return StoredPatches(path)
     vendor = openslide.OpenSlide.detect_format(path)
     if vendor == PLAIN_TIFF and not _is_pyramid(path):
         return Picture(path)

@@ -38,6 +38,7 @@ from reg2st.study.method_config import (
     MethodName,
     variant_settings,
 )
+from reg2st.study.metrics_config import MetricsConfig
 from reg2st.study.slides_config import SlidesConfig
 
 if TYPE_CHECKING:
@@ -194,6 +195,9 @@ class StudyConfig(ConfigModel):
             "The method that is tested against every other and that ranks the genes. By default "
             "`reg2st`, or the last method in a study without it."
         ),
+    )
+    metrics: MetricsConfig = Field(
+        MetricsConfig(), description="By what predictions are scored and methods compared."
     )
     ablation: Ablation | None = Field(
         None, description="Variants of a method to compare with it, as bars."

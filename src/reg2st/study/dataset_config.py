@@ -69,7 +69,7 @@ class SimulationSource(ConfigModel):
 class FrozenPanel(ConfigModel):
     """A list of genes that is the same for all folds."""
 
-    file: FilePath = Field(description="Panel file, one gene a line.")
+    file: FilePath = Field(description="Panel file, one gene a line, or HEST-Bench's JSON.")
 
 
 class PanelRecipe(ConfigModel):
@@ -113,6 +113,35 @@ class HighestMeansPanel(ConfigModel):
 
 
 Panel = FrozenPanel | RecipePanel | VariablePanel | HighestMeansPanel
+
+
+class FileGenes(ConfigModel):
+    """A list of genes."""
+
+    file: FilePath = Field(description="File of the genes, one a line.")
+
+
+class VariableGenes(ConfigModel):
+    """The genes of the panel that vary most."""
+
+    variable: PositiveInt = Field(
+        description=(
+            "Number of genes with the highest normalised dispersion (scanpy's flavour `seurat`), "
+            "mean over all sections."
+        )
+    )
+
+
+class SpatialGenes(ConfigModel):
+    """The genes of the panel with the clearest spatial pattern."""
+
+    spatial: PositiveInt = Field(
+        description="Number of genes with the highest Moran's I, mean over all sections."
+    )
+
+
+GeneSet = FileGenes | VariableGenes | SpatialGenes
+GeneSetName = matching("[A-Za-z0-9_]+", "use letters, digits and '_' only")
 
 
 class DatasetConfig(ConfigModel):
@@ -159,13 +188,24 @@ class DatasetConfig(ConfigModel):
         description=(
             "Folds of one's own for the split `own`: a table with the columns `section`, `fold` "
             "and `role` (`train`, `test`, `validation` or `unused`), separated by tabs. A section "
-            "that a fold does not list, or lists for validation, is unused in it."
+            "that a fold does not list, or lists for validation, is unused in it. Or HEST-Bench's "
+            "folder of splits (`train_0.csv`, `test_0.csv`, ...)."
         ),
     )
     panel: Annotated[Panel, chosen_by_key(*get_args(Panel))] = Field(
         description=(
             "Which genes are predicted: one of `file`, `recipe`, `variable` and `highest_means`."
         )
+    )
+    gene_sets: Annotated[
+        dict[GeneSetName, Annotated[GeneSet, chosen_by_key(*get_args(GeneSet))]], WithoutNulls
+    ] = Field(
+        {},
+        description=(
+            "Sets of genes whose scores a table tells apart, by a name of one's own. Each is one "
+            "of `file`, `variable` and `spatial`. They are chosen from the panel on all sections, "
+            "tested ones too, and only the report sees them."
+        ),
     )
     target: Literal["paper", "log_normalised", "log_counts"] = Field(
         "paper",

@@ -13,6 +13,10 @@ from reg2st.sections.tables import read_columns
 from reg2st.study.folds import Fold
 
 COLUMNS = ("section", "fold", "role")
+SAMPLE = "sample_id"
+"""The column of sections in HEST-Bench's splits."""
+
+SPLIT = re.compile(r"(?P<role>train|test)_(?P<fold>\d+)\.csv")
 ROLES = ("train", "test", "validation", "unused")
 
 
@@ -24,7 +28,7 @@ def read_folds(path: str | Path, sections: Collection[str]) -> list[Fold]:
     no model of the workflow is chosen on one.
 
     Args:
-        path: the file.
+        path: the file; or HEST-Bench's folder of splits, with two tables a fold.
         sections: names of the sections of the sample sheet.
 
     Raises:
@@ -50,9 +54,31 @@ def read_folds(path: str | Path, sections: Collection[str]) -> list[Fold]:
 
 def _read_table(path: Path) -> pd.DataFrame:
     """Names as text, indexed by the line in the file."""
+    if path.is_dir():
+        return _read_splits(path)
     if not path.is_file():
         raise UserError(f"The folds {path} do not exist; check `folds_file` in the config.")
     return read_columns(path, "file of folds", COLUMNS)[list(COLUMNS)]
+
+
+def _read_splits(folder: Path) -> pd.DataFrame:
+    """HEST-Bench's splits: ``train_0.csv`` and ``test_0.csv`` of fold 0, and so on.
+
+    Raises:
+        UserError: there is none, or one is no table.
+    """
+    files = {
+        (found["role"], found["fold"]): path
+        for path in sorted(folder.iterdir())
+        if (found := SPLIT.fullmatch(path.name))
+    }
+    if not files:
+        raise UserError(f"The folder {folder} has no splits train_0.csv, test_0.csv and so on.")
+    tables = []
+    for (role, fold), path in files.items():
+        table = read_columns(path, "split", (SAMPLE,))[[SAMPLE]]
+        tables.append(table.rename(columns={SAMPLE: "section"}).assign(fold=fold, role=role))
+    return pd.concat(tables)
 
 
 def _wrong_rows(table: pd.DataFrame, sections: Collection[str]) -> Iterator[str]:

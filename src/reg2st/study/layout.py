@@ -167,6 +167,10 @@ class Layout:
     def limits(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
         return f"{self.results}/limits/{dataset}/{section}.tsv"
 
+    def gene_set(self, dataset: str = "{dataset}", gene_set: str = "{gene_set}") -> str:
+        """The genes of a set whose scores are told apart."""
+        return f"{self.results}/gene_sets/{dataset}/{gene_set}.tsv"
+
     def agreement(self, dataset: str = "{dataset}", section: str = "{section}") -> str:
         """Agreement of predicted clusters with the labelled regions of a section."""
         return f"{self.results}/regions/{dataset}/{section}.tsv"

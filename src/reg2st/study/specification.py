@@ -87,6 +87,8 @@ class RunSpec(_Frozen):
         sections: the sections that the job reads.
         weights: those that a part of the network starts from; None when predicting.
         model: the trained model to predict with; None when training.
+        metrics: those by which predictions are scored beyond the standard ones, names of
+            ``reg2st.evaluation.metrics.METRICS``; None when training, and for none.
     """
 
     key: RunKey
@@ -100,6 +102,7 @@ class RunSpec(_Frozen):
     sections: tuple[SectionFiles, ...]
     weights: Path | None = None
     model: Path | None = None
+    metrics: tuple[str, ...] | None = None
 
     def files(self) -> list[str]:
         """Every file that the job reads, each once."""

@@ -11,7 +11,7 @@ from reg2st.models.interface import TileGrid
 from reg2st.sections.readers import reader
 from reg2st.sections.section_row import SectionRow
 from reg2st.study.config import StudyConfig, read_config
-from reg2st.study.dataset_config import FrozenPanel
+from reg2st.study.dataset_config import FrozenPanel, GeneSet
 from reg2st.study.datasets import Dataset, read_datasets
 from reg2st.study.experiments import Experiment, read_experiments
 from reg2st.study.fits import ALL_SECTIONS, expand_fits
@@ -229,6 +229,15 @@ class Study:
             return self.layout.frozen_panel(dataset)
         return self.layout.fold_panel(dataset, split, fold)
 
+    def panels(self, dataset: str) -> list[str]:
+        """The panels of all folds of a dataset, each once."""
+        runs = self.select(dataset=dataset)
+        return list(dict.fromkeys(self.panel(dataset, run.split, run.fold.name) for run in runs))
+
+    def gene_sets(self, dataset: str) -> dict[str, GeneSet]:
+        """The sets of genes of a dataset by name; none if nothing is tested on it."""
+        return self.datasets[dataset].config.gene_sets if self.splits_of(dataset) else {}
+
     def section_files(self, run: Run, section: str) -> SectionFiles:
         """The files of a section that a run reads."""
         layout, needs, dataset = self.layout, run.needs, run.dataset
@@ -289,6 +298,7 @@ class Study:
             sections=[self.section_files(run, section) for section in sections],
             weights=self._weights(run) if model is None else None,
             model=model,
+            metrics=self.config.metrics.beyond_the_standard if model else None,
         )
 
     def _weights(self, run: Run) -> str | None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reg2st.evaluation import ceiling as limits
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.sections.targets import TARGETS
 from sections import log_expression
 

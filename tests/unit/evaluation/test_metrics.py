@@ -1,19 +1,39 @@
 """Scores per gene against SciPy's, column by column."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
+from skimage.metrics import normalized_root_mse
+from sklearn.metrics import mean_absolute_error
 
+from reg2st.evaluation.correlations import is_constant, pearson, spearman
 from reg2st.evaluation.metrics import (
     GENES_AT_A_TIME,
     METRICS,
-    is_constant,
-    pearson,
+    STANDARD,
+    metrics_of,
     score_section,
-    spearman,
 )
+from reg2st.evaluation.spatial_patterns import Places
+from reg2st.study.metrics_config import FurtherMetric, MetricsConfig, StandardMetric
+
+
+def grid(columns, rows):
+    """The places of a full array."""
+    xy = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=2).reshape(-1, 2)
+    return Places(xy.astype(float), xy)
+
+
+def everything(observed, predicted):
+    """Scores by every metric; the observed values stand for the counts too."""
+    places = grid(10, len(observed) // 10)
+    return score_section(
+        observed, predicted, counts=observed, places=places, metrics=METRICS.values()
+    )
 
 
 @pytest.fixture
@@ -74,7 +94,8 @@ def test_fewer_than_two_spots_have_no_correlation(expression, n_spots):
 
 def test_a_method_that_is_not_available_scores_nothing(expression):
     observed, predicted = expression
-    scores = score_section(observed, np.full_like(predicted, np.nan))
+    scores = everything(observed, np.full_like(predicted, np.nan))
+    assert scores.keys() == METRICS.keys()
     assert all(np.isnan(values).all() for values in scores.values())
 
 
@@ -102,7 +123,59 @@ def test_scores_of_many_genes_are_those_of_each_gene():
     rng = np.random.default_rng(3)
     observed = rng.normal(size=(30, 2 * GENES_AT_A_TIME + 1)).astype(np.float32)
     predicted = observed + rng.normal(size=observed.shape).astype(np.float32)
-    scores = score_section(observed, predicted)
+    scores = everything(observed, predicted)
     for name, metric in METRICS.items():
-        np.testing.assert_allclose(scores[name], metric.function(observed, predicted), rtol=1e-12)
+        places = [grid(10, 3)] if metric.needs_places else []
+        alone = metric.function(observed, predicted, *places)
+        np.testing.assert_allclose(scores[name], alone, rtol=1e-12)
         assert scores[name].shape == (observed.shape[1],)
+
+
+def test_errors_equal_those_of_libraries_and_by_hand(expression):
+    observed, predicted = expression
+    scores = everything(observed, predicted)
+    for gene in range(observed.shape[1]):
+        sides = observed[:, gene], predicted[:, gene].astype(np.float64)
+        nrmse = normalized_root_mse(*sides, normalization="min-max")
+        np.testing.assert_allclose(scores["nrmse"][gene], nrmse, rtol=1e-12)
+        np.testing.assert_allclose(scores["mae"][gene], mean_absolute_error(*sides), rtol=1e-12)
+    np.testing.assert_allclose(scores["rmse"], np.sqrt(scores["mse"]))
+    by_hand = score_section(
+        [[0.0], [2.0], [4.0]],
+        [[1.0], [2.0], [2.0]],
+        metrics=metrics_of(["rmse", "nrmse", "mae"]),
+    )
+    assert by_hand["mse"] == pytest.approx(5 / 3)
+    assert by_hand["rmse"] == pytest.approx((5 / 3) ** 0.5)
+    assert by_hand["nrmse"] == pytest.approx((5 / 3) ** 0.5 / 4)
+    assert by_hand["mae"] == pytest.approx(1)
+
+
+def test_errors_of_a_constant_gene(expression):
+    observed, predicted = (values.copy() for values in expression)
+    observed[:, 3] = 0.7
+    scores = everything(observed, predicted)
+    undefined = {name for name, values in scores.items() if np.isnan(values[3])}
+    assert undefined == {"pcc", "spearman", "nrmse", "ssim", "moran", "mutual_information"}
+
+
+def test_raw_counts_are_compared_instead_of_the_target_and_undefined_is_zero():
+    counts = np.array([[1.0, 0], [2, 0], [3, 0]])
+    predicted = np.array([[1.0, 5], [2, 6], [4, 7]])
+    scores = score_section(
+        np.zeros((3, 2)), predicted, counts=counts, metrics=metrics_of(["pcc_counts"])
+    )
+    assert np.isnan(scores["pcc"]).all()
+    expected = pearsonr(counts[:, 0], predicted[:, 0]).statistic
+    np.testing.assert_allclose(scores["pcc_counts"], [expected, 0])
+
+
+def test_the_config_knows_every_metric():
+    names = [*get_args(StandardMetric), *get_args(FurtherMetric)]
+    assert names == list(METRICS)
+    assert get_args(StandardMetric) == tuple(metric.name for metric in STANDARD)
+    assert MetricsConfig().beyond_the_standard is None
+    config = MetricsConfig(headline="ssim", more=("mae", "ssim"))
+    assert config.beyond_the_standard == ("mae", "ssim")
+    assert MetricsConfig(headline="mse").beyond_the_standard is None
+    assert metrics_of(()) == STANDARD

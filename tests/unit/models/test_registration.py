@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.models.registration import predict_from_sisters, register
 from reg2st.sections.geometry import neighbour_distance
 from sections import log_expression

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reg2st.base.errors import UserError
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.interface import FeatureBlock, SectionTensors, Sizes
 from reg2st.models.registry import parse_settings

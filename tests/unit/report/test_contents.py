@@ -90,6 +90,7 @@ def test_an_experiment_has_its_own_scores(study):
     given = figure.files(study, "simulated", "patient_out")
     assert given == {"scores": ["results/small/scores/simulated_sensitivity.parquet"]}
     assert figure.settings_of(study) == {
+        "metric": "pcc",
         "method": "reg2st",
         "curves": {"hidden": {"full": 64, "wide": 128}},
         "published": [],
@@ -118,7 +119,7 @@ def shown(study, folder):
 
 def test_a_study_has_every_table_and_figure(study):
     assert shown(study, "tables") == {
-        name for name, table in TABLES.items() if not table.experiment
+        name for name, table in TABLES.items() if not table.experiment and name != "gene_sets"
     }
     assert shown(study, "figures") == {
         name for name, figure in FIGURES.items() if not figure.experiment
@@ -160,6 +161,18 @@ def test_sections_without_labels_have_no_regions():
     assert not [path for path in files(study) if "region" in path]
 
 
+def test_only_a_study_with_sets_of_genes_has_their_table():
+    assert "gene_sets" not in shown(read(), "tables")
+    dataset = {**SMALL["datasets"]["simulated"], "gene_sets": {"HVG": {"variable": 3}}}
+    study = read(datasets={"simulated": dataset})
+    assert "gene_sets" in shown(study, "tables")
+    given = TABLES["gene_sets"].files(study)
+    assert given["gene_sets"] == ["results/small/gene_sets/simulated/HVG.tsv"]
+    alone = {**dataset, "sections": ["A1"]}
+    study = read(datasets={"alone": alone, **SMALL["datasets"]})
+    assert not TABLES["gene_sets"].where(study)
+
+
 def test_a_second_dataset_leaves_the_figures_of_the_first_alone():
     first, second = SMALL["datasets"]["simulated"], copy.deepcopy(SMALL["datasets"]["simulated"])
     second["source"]["simulation"]["seed"] = 1
@@ -182,11 +195,27 @@ def test_only_what_names_a_setting_has_it(study):
     assert by_setting["published"] == {"comparison", "ablation", "sensitivity"}
 
 
-def test_the_report_names_split_section_and_method():
-    assert FIGURES["gene_maps"].labels("section_out/A1") == {
+def test_what_shows_scores_takes_the_studys_metric_and_names_no_other(study):
+    """But for the expected PCC, which is one by what a method expects."""
+    by_rank = read(metrics={"headline": "spearman"})
+    for product, _, _ in jobs(by_rank):
+        texts = [product.label, product.shows, product.not_done, getattr(product, "group", "")]
+        told = " ".join(product.told(text, by_rank) for text in texts)
+        if product.name == "expected_pcc":
+            continue
+        assert "PCC" not in told, product.name
+        shows_it = "Spearman" in told.replace("medians, Spearman correlation", "")
+        assert ("metric" in product.settings) is shows_it, product.name
+        if shows_it:
+            assert product.settings_of(by_rank)["metric"] == "spearman"
+            assert product.settings_of(study)["metric"] == "pcc"
+
+
+def test_the_report_names_split_section_and_method(study):
+    assert FIGURES["gene_maps"].labels("section_out/A1", study) == {
         "figure": "maps of genes",
         "split": "leave one section out",
         "section": "A1",
     }
-    assert FIGURES["expected_pcc"].labels("patient_out/sprig")["figure"].endswith(", SPRIG")
-    assert FIGURES["leakage"].labels("all") == {"figure": FIGURES["leakage"].label}
+    assert FIGURES["expected_pcc"].labels("patient_out/sprig", study)["figure"].endswith(", SPRIG")
+    assert FIGURES["leakage"].labels("all", study) == {"figure": FIGURES["leakage"].label}

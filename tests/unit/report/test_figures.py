@@ -15,7 +15,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from reg2st.base.errors import UserError
-from reg2st.evaluation.metrics import MSE, pearson
+from reg2st.evaluation.correlations import pearson
+from reg2st.evaluation.metrics import MSE
 from reg2st.report.figures.ablation import ablation_bars
 from reg2st.report.figures.expected_pcc import expected_pcc
 from reg2st.report.figures.expression_level import expression_level

@@ -171,6 +171,32 @@ def test_tables_of_another_metric_take_its_column_name_and_direction():
     assert (ridge["Difference"], ridge["p"]) == ("-0.096", "0.062")
 
 
+def test_limits_and_published_numbers_stand_beside_their_own_metric_only(published, limits):
+    scores = scores_of()
+    table = comparison(scores, published=published, limits=limits, metric=MSE)
+    assert set(table.values["kind"]) == {"method"}
+    assert "Share of limit" not in table.shown
+    assert {"Mean MSE", "PCC"} <= set(table.shown)
+    assert not any("imit" in note or "Published" in note for note in table.notes)
+    for each in (
+        section_table(scores, limits=limits, metric=MSE),
+        gene_table(scores, reference="reg2st", limits=limits, metric=MSE),
+    ):
+        assert not [column for column in each.shown if "imit" in column]
+        assert not any("imit" in note for note in each.notes)
+
+
+def test_every_further_metric_has_its_own_column_and_note():
+    scores = scores_of().assign(pcc_counts=0.33, ssim=0.12)
+    table = comparison(scores)
+    assert {"Mean PCC", "MSE", "SSIM", "PCC with raw counts"} <= set(table.shown)
+    assert "Spearman correlation" not in table.shown
+    assert set(table.shown["PCC with raw counts"]) == {"0.330"}
+    assert table.values["mean_ssim"].tolist() == pytest.approx([0.12] * 6)
+    (note,) = [note for note in table.notes if note.startswith("PCC with raw counts")]
+    assert "no other PCC compares with it" in note
+
+
 def test_reduced_settings_are_marked_and_explained():
     table = comparison(scores_of(preset="quick"))
     assert "Reg2ST (quick)" in table.shown["Method"].tolist()

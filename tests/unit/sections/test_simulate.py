@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from reg2st.base.errors import UserError
-from reg2st.evaluation.metrics import pearson
+from reg2st.evaluation.correlations import pearson
 from reg2st.sections.readers.st import read_labels
 from reg2st.sections.simulate import parse_simulation, simulated_sheet
 from reg2st.sections.simulate.simulated_section import SectionPaths, simulate_section

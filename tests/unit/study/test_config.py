@@ -71,7 +71,7 @@ def test_defaults_are_filled_in():
 
 @pytest.fixture(scope="module")
 def shipped(root):
-    files = (root / "config").glob("*.yaml")
+    files = (root / "config").rglob("*.yaml")
     configs = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files}
     update_config(experiments := deepcopy(configs["config.yaml"]), configs["experiments.yaml"])
     return {**configs, "experiments.yaml": experiments}
@@ -87,6 +87,7 @@ def shipped_demo(root):
     [
         *("config.yaml", "demo.yaml", "experiments.yaml", "ceiling.yaml", "her2st_six.yaml"),
         *("her2st_six_experiments.yaml", "her2st_zenodo.yaml", "demo_field.yaml", "sections.yaml"),
+        *("miso_folds.yaml", "hest_bench.yaml", "cross_dataset.yaml"),
     ],
 )
 def test_shipped_configs_are_valid(shipped, name):

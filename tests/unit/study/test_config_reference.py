@@ -44,7 +44,7 @@ def test_every_key_is_explained():
 def test_the_schema_accepts_what_is_shipped(root, schema):
     check = Draft202012Validator(schema)
     check.check_schema(schema)
-    files = (root / "config").glob("*.yaml")
+    files = (root / "config").rglob("*.yaml")
     configs = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files}
     update_config(together := deepcopy(configs["config.yaml"]), configs.pop("experiments.yaml"))
     for config in (*configs.values(), together):

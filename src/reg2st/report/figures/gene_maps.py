@@ -11,7 +11,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from reg2st.evaluation.aggregate import over_seeds
-from reg2st.evaluation.metrics import is_constant, pearson
+from reg2st.evaluation.correlations import is_constant
+from reg2st.evaluation.metrics import PCC, Metric, score_section
+from reg2st.evaluation.spatial_patterns import Places
 from reg2st.report.figures.slide_maps import (
     CHARACTER_IN,
     Frame,
@@ -51,13 +53,14 @@ def gene_maps(
     section: str,
     genes: Sequence[str] = (),
     best_genes: int = 3,
+    metric: Metric = PCC,
 ) -> Figure:
     """A row a gene: the slide, the observed expression, and each method's prediction.
 
     Every map is standardised over the spots of the section (mean 0, SD 1) and all share one
     colour scale: PCC compares patterns, and predictions vary far less than observations, which
     one scale in raw units would show as blank maps. Each title gives the SD before that, in units
-    of the target, and the PCC of a prediction. Spots are discs at their place on the
+    of the target, and the metric of a prediction. Spots are discs at their place on the
     slide. A method whose predictions of all these genes are constant or undefined is not drawn.
 
     Args:
@@ -67,7 +70,8 @@ def gene_maps(
         split: how the section was held out.
         section: its name.
         genes: genes to draw if they were predicted.
-        best_genes: how many of the others to draw: those with the highest PCC.
+        best_genes: how many of the others to draw: those with the best values of the metric.
+        metric: which score.
 
     Raises:
         NothingToShow: no gene is left to draw, or nothing was predicted.
@@ -80,20 +84,25 @@ def gene_maps(
         raise NothingToShow(f"{title}: no method has a prediction.")
     if absent := [gene for gene in genes if gene not in panel]:
         log.warning("%s: the panel lacks %s of figures.genes.", title, ", ".join(absent))
-    genes = genes_to_map(scores, panel, split=split, section=section, named=genes, best=best_genes)
+    genes = genes_to_map(
+        scores, panel, split=split, section=section, named=genes, best=best_genes, metric=metric
+    )
     if not genes:
         raise NothingToShow(
             f"{title}: there is no gene to map. The panel has none of figures.genes, and "
-            "figures.best_genes is 0 or no method has a PCC."
+            "figures.best_genes is 0 or no method has a {metric.label}."
         )
     observed = load_section_arrays(section_file, panel)
     columns = [panel.index(gene) for gene in genes]
     truth = target.expression(observed.counts, observed.totals)[:, columns]
-    maps = {"Observed": truth}
+    counts, places = observed.counts[:, columns], Places.of(observed)
+    maps, reached = {"Observed": truth}, {}
     for name, values in predicted.items():
         chosen = values[:, columns]
         if not (is_constant(chosen) | np.isnan(chosen).any(axis=0)).all():
             maps[name] = chosen
+            scored = score_section(truth, chosen, counts=counts, places=places, metrics=[metric])
+            reached[name] = scored[metric.name]
 
     frame = Frame.around(observed)
     panel_in = (PAGE_IN - 0.3) / (len(maps) + 1)
@@ -115,7 +124,7 @@ def gene_maps(
             spots.set_array(_standardised(values[:, row]))
             lines = [headers[column]] if row == 0 else []
             if name != "Observed":
-                lines.append(_correlation(truth[:, row], values[:, row]))
+                lines.append(_told(metric, reached[name][row]))
             lines.append(f"SD {number(values[:, row].std(), 2)}")
             axes.set_title("\n".join(lines), fontsize=FONT_PT, loc="center", pad=2)
     draw_scale_bar(panels[-1, 0], frame, observed.um_per_px)
@@ -139,6 +148,7 @@ def genes_to_map(
     section: str,
     named: Sequence[str],
     best: int,
+    metric: Metric = PCC,
 ) -> list[str]:
     """Genes for a section's maps: the named ones that were predicted, then the best predicted.
 
@@ -148,23 +158,26 @@ def genes_to_map(
         split: the split of the maps.
         section: the section that is mapped.
         named: genes that are mapped wherever they are in the panel.
-        best: how many further genes; those with the highest PCC, mean over seeds, of the last
-            full method in the fixed order that has any.
+        best: how many further genes; those with the best values of the metric, mean over seeds,
+            of the last full method in the fixed order that has any.
+        metric: which score.
     """
     here = (scores["split"] == split) & (scores["section"] == section)
     mine = scores[here & (scores["variant"] == "full")]
     chosen = [gene for gene in named if gene in panel]
-    ranked = in_fixed_order(over_seeds(mine)).dropna(subset=["pcc"])
+    ranked = in_fixed_order(over_seeds(mine)).dropna(subset=[metric.name])
     if ranked.empty:
         return chosen
     ranked = ranked[ranked["method"] == ranked["method"].iloc[-1]]
     ranked = ranked[~ranked["gene"].isin(chosen)]
-    return chosen + ranked.nlargest(best, "pcc")["gene"].tolist()
+    ranked = ranked.assign(rank=metric.ranked(ranked[metric.name]))
+    return chosen + ranked.nlargest(best, "rank")["gene"].tolist()
 
 
-def _correlation(truth: np.ndarray, values: np.ndarray) -> str:
-    correlation = pearson(truth[:, None], values[:, None])[0]
-    return "no PCC" if np.isnan(correlation) else f"PCC {correlation:.2f}".replace("-", "−")
+def _told(metric: Metric, value: float) -> str:
+    if np.isnan(value):
+        return f"no {metric.label}"
+    return f"{metric.label} {value:.2f}".replace("-", "−")
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from reg2st.evaluation.aggregate import summarise
-from reg2st.evaluation.limits import summarise_limits
-from reg2st.evaluation.metrics import MSE, PCC, Metric
+from reg2st.evaluation.aggregate import others_in, summarise
+from reg2st.evaluation.limits import limits_of, summarise_limits
+from reg2st.evaluation.metrics import MSE, PCC, SPEARMAN, Metric
 from reg2st.report.labels import (
     LIMIT_LABELS,
     SOURCE_LABELS,
@@ -18,8 +18,6 @@ from reg2st.report.labels import (
 from reg2st.report.provenance import run_folders
 from reg2st.report.shares import share_note, shares
 from reg2st.report.writers import COUNTS, Table, counts, intervals, number, percent
-
-TITLE = "Correlation of predicted with observed expression"
 
 
 def comparison(
@@ -36,8 +34,9 @@ def comparison(
         limits: rows of :func:`reg2st.evaluation.limits.section_limits` of every tested section.
             The first limit of a dataset and split is what each method's share is of.
         published: rows with dataset, method, source, mean_pcc, median_pcc. Those of the datasets in
-            ``scores`` stand below ours; they are of the split section_out.
-        metric: what the methods are compared by.
+            ``scores`` stand below ours if the metric is theirs; they are of the split section_out.
+        metric: what the methods are compared by. MSE and those beyond the standard ones have a
+            column too.
 
     Returns:
         ``values`` has the columns of :func:`reg2st.evaluation.aggregate.summarise`, kind
@@ -46,7 +45,9 @@ def comparison(
     """
     ours = summarise(scores, metric).assign(kind="method", source="")
     ours["runs"] = run_folders(ours)
+    published = [row for row in published if metric.mean in row]
     rows = [in_fixed_order(pd.concat([ours, _published_rows(published, ours)], ignore_index=True))]
+    limits = limits_of(metric, limits)
     if limits is not None:
         limits = summarise_limits(limits, scores)
         rows.append(
@@ -59,14 +60,15 @@ def comparison(
     order = {key: rank for rank, key in enumerate(dict.fromkeys(_places(rows[0])))}
     ranks = pd.Series([order.get(place, len(order)) for place in _places(values)])
     values = values.loc[ranks.sort_values(kind="stable").index].reset_index(drop=True)
-    shown = _shown(values, metric)
+    others = [each for each in others_in(scores, metric) if each != SPEARMAN]
+    shown = _shown(values, metric, others)
     return Table(
         "comparison",
-        TITLE,
+        metric.heading,
         values,
         shown,
         leading=("Dataset", "Split"),
-        notes=_notes(values, limits, metric, target_units(scores)),
+        notes=_notes(values, limits, metric, others, target_units(scores)),
         brief=tuple(
             name for name in shown if name not in ("95 % over sections", MSE.label, COUNTS)
         ),
@@ -87,7 +89,7 @@ def _published_rows(published: Sequence[Mapping], ours: pd.DataFrame) -> pd.Data
     )
 
 
-def _shown(values: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+def _shown(values: pd.DataFrame, metric: Metric, others: Sequence[Metric]) -> pd.DataFrame:
     shown = pd.DataFrame(
         {
             "Dataset": values["dataset"],
@@ -98,7 +100,7 @@ def _shown(values: pd.DataFrame, metric: Metric) -> pd.DataFrame:
             "Share of limit": values["share"].map(percent),
             f"Median {metric.label}": values[metric.median].map(number),
             "95 % over sections": intervals(values, "section"),
-            MSE.label: values[MSE.mean].map(number),
+            **{other.label: values[other.mean].map(number) for other in others},
             "Undefined": counts(values, "n_undefined", "n_pairs"),
             COUNTS: counts(values, "n_sections", "n_patients", "n_genes", "n_seeds"),
         }
@@ -119,11 +121,15 @@ def _row_label(row: tuple) -> str:
 
 
 def _notes(
-    values: pd.DataFrame, limits: pd.DataFrame | None, metric: Metric, target: str
+    values: pd.DataFrame,
+    limits: pd.DataFrame | None,
+    metric: Metric,
+    others: Sequence[Metric],
+    target: str,
 ) -> tuple[str, ...]:
     name = metric.label
     notes = [
-        "PCC: Pearson correlation of a gene over the spots of a test section. "
+        f"{name}: {metric.meaning} of a gene over the spots of a test section. "
         f"Mean {name}: mean over genes, then sections. Median {name}: median over sections of each "
         "gene, then the mean over genes. Seeds are averaged first.",
         "95 % over patients: bootstrap of whole patients, for three patients or more. 95 % over "
@@ -131,7 +137,7 @@ def _notes(
         "independent.",
         f"Undefined: pairs of section and gene without a {name}, since one side is constant; they "
         "are left out, never filled in.",
-        f"{MSE.label}: mean squared error of {target}, over genes, then sections.",
+        *(_meaning(other, target) for other in others),
     ]
     presets = sorted(set(values["preset"].dropna()) - {"published"})
     for preset in presets:
@@ -149,3 +155,10 @@ def _notes(
     if (values["kind"] == "published").any():
         notes.append("Published: as their authors print them, who fill in undefined PCC.")
     return tuple(notes)
+
+
+def _meaning(metric: Metric, target: str) -> str:
+    """What a column of a further metric holds."""
+    of = "raw counts" if metric.observed == "counts" else target
+    told = f"{metric.label}: {metric.meaning} of {of}, over genes, then sections."
+    return f"{told} {metric.undefined}".rstrip()

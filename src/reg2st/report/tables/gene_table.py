@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reg2st.evaluation.aggregate import per_gene
-from reg2st.evaluation.limits import limits_by_gene
+from reg2st.evaluation.limits import limits_by_gene, limits_of
 from reg2st.evaluation.metrics import PCC, Metric
 from reg2st.report.labels import (
     LIMIT_LABELS,
@@ -46,6 +46,7 @@ def gene_table(
     values["runs"] = run_folders(values)
     values["label"] = method_labels(values)
     labels = list(dict.fromkeys(in_fixed_order(values)["label"]))
+    limits = limits_of(metric, limits)
     limits = None if limits is None else limits_by_gene(limits)
 
     ranking = values[values["method"] == reference].dropna(subset=[metric.mean])
@@ -69,7 +70,7 @@ def gene_table(
             if limits is not None:
                 mine = limits[limits["dataset"] == dataset]
                 for name, reachable in mine.groupby("limit", sort=False):
-                    mean = reachable.set_index("gene")[PCC.mean]
+                    mean = reachable.set_index("gene")[metric.mean]
                     part[LIMIT_LABELS[name]] = mean.reindex(rows["gene"]).map(number).to_numpy()
             here = values[(values["dataset"] == dataset) & (values["split"] == split)]
             for label in labels:

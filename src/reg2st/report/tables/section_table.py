@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reg2st.evaluation.aggregate import per_section
-from reg2st.evaluation.limits import limits_by_section
+from reg2st.evaluation.limits import limits_by_section, limits_of
 from reg2st.evaluation.metrics import PCC, Metric
 from reg2st.report.labels import LIMIT_LABELS, in_fixed_order, method_labels, split_label
 from reg2st.report.provenance import run_folders
@@ -30,6 +30,7 @@ def section_table(
         :func:`reg2st.evaluation.aggregate.per_section`, share (of the first limit) and runs; and
         the limits' rows, with their file in the place of the runs.
     """
+    limits = limits_of(metric, limits)
     limits = None if limits is None else limits_by_section(limits)
     values = per_section(scores, metric)
     values["runs"] = run_folders(values)
@@ -58,7 +59,7 @@ def section_table(
     if limits is not None:
         notes.append("In brackets: " + share_note(limits, ("dataset", "section"), metric))
         for name, rows in limits.groupby("limit", sort=False):
-            reachable = rows.set_index(["dataset", "section"])["mean_pcc"]
+            reachable = rows.set_index(["dataset", "section"])[metric.mean]
             shown[LIMIT_LABELS[name]] = (
                 reachable.reindex(places.droplevel("split")).map(number).to_numpy()
             )

@@ -13,6 +13,7 @@ from PIL import Image
 
 from reg2st.sections.images import damaged, on_white
 from reg2st.sections.slides import Picture, Pyramid, Slide
+from reg2st.sections.stored_patches import StoredPatches
 
 TILE_PX = 512
 JPEG_QUALITY = 80
@@ -34,7 +35,10 @@ def write_pyramid(slide: Slide, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     thumbnail = Image.fromarray(slide.thumbnail(THUMBNAIL_PX))
     thumbnail.save(folder / "thumbnail.jpg", quality=JPEG_QUALITY)
-    tiles = _of_picture(slide) if isinstance(slide, Picture) else _of_pyramid(slide)
+    if isinstance(slide, Picture):
+        tiles = _of_picture(slide)
+    else:
+        tiles = _of_patches(slide) if isinstance(slide, StoredPatches) else _of_pyramid(slide)
     for level, column, row, tile in tiles:
         place = folder / str(level)
         place.mkdir(parents=True, exist_ok=True)
@@ -57,6 +61,19 @@ def _of_picture(slide: Picture) -> Iterator[Tile]:
                 left, top = column * TILE_PX, row * TILE_PX
                 box = (left, top, min(left + TILE_PX, width), min(top + TILE_PX, height))
                 yield level, column, row, image.crop(box)
+
+
+def _of_patches(slide: StoredPatches) -> Iterator[Tile]:
+    coarsest, finest = levels_of(slide.size_px)
+    for level in range(coarsest, finest + 1):
+        scale = 0.5 ** (finest - level)
+        width, height = (math.ceil(side * scale) for side in slide.size_px)
+        for row in range(math.ceil(height / TILE_PX)):
+            for column in range(math.ceil(width / TILE_PX)):
+                left, top = column * TILE_PX, row * TILE_PX
+                sides = min(TILE_PX, width - left), min(TILE_PX, height - top)
+                region = (value / scale for value in (left, top, *sides))
+                yield level, column, row, slide.picture(*region, scale)
 
 
 def _of_pyramid(slide: Pyramid) -> Iterator[Tile]:

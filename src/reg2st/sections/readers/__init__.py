@@ -19,6 +19,7 @@ READERS = {
     "visium_hd": "reg2st.sections.readers.visium_hd",
     "h5ad": "reg2st.sections.readers.h5ad",
     "hest": "reg2st.sections.readers.hest",
+    "hest_bench": "reg2st.sections.readers.hest_bench",
     "spatialdata": "reg2st.sections.readers.spatialdata",
 }
 
