@@ -26,28 +26,33 @@ help:
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: constraints.txt pyproject.toml
+$(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+
+# Each is one call of pip, which takes a minute or more to resolve what it installs.
+INSTALL = @$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e
+
+$(VENV)/.installed: constraints.txt pyproject.toml | $(VENV)/bin/pip
+	$(INSTALL) .
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	@touch $@
+$(VENV)/.installed-docs: constraints.txt pyproject.toml | $(VENV)/bin/pip
+	$(INSTALL) '.[docs]'
+	@touch $(VENV)/.installed $@
 
-$(VENV)/.installed-docs: $(VENV)/.installed
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	@touch $@
+$(VENV)/.installed-test: constraints.txt pyproject.toml | $(VENV)/bin/pip
+	$(INSTALL) '.[docs,test]'
+	@touch $(VENV)/.installed $(VENV)/.installed-docs $@
 
 demo: $(VENV)/.installed
 	$(SNAKEMAKE) comparison slides viewer --cores all --configfile config/demo.yaml \
 		--report results/demo/report.html --report-after-run --logger oneline
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-catalog: $(VENV)/.installed
 	$(SNAKEMAKE) --directory .test --cores 2 --logger oneline
@@ -62,7 +67,7 @@ test-faults-short: $(VENV)/.installed-test
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "faults and not long" tests/faults
 
 test-regression: $(VENV)/.installed-test
-	REG2ST_TEST_REGRESSION=1 $(BIN)/pytest tests/regression
+	REG2ST_TEST_REGRESSION=1 $(BIN)/pytest tests/regression tests/workflow/test_declared_files.py
 
 test-scale: $(VENV)/.installed-test
 	$(BIN)/pytest -s -m scale tests/scale

@@ -19,7 +19,8 @@ SHARED = Path(os.environ.get("REG2ST_SHARED", ROOT.parent / "shared"))
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out tests on real sections where there are none."""
+    """Long tests first, so that no core waits at the end; none on real sections without them."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
     if not SHARED.is_dir():
         left_out = [item for item in items if "shared" in item.fixturenames]
         items[:] = [item for item in items if item not in left_out]
@@ -77,7 +78,10 @@ def new_study(root):
 
 @pytest.fixture(scope="session")
 def run_once(root, tmp_path_factory, worker_id):
-    """Run a study to its end on two cores: one for all test processes, not to be changed."""
+    """Run a study to its end on two cores: one for all test processes, not to be changed.
+
+    Where there is strace, its system calls are in ``trace`` beside the folder.
+    """
     own = tmp_path_factory.getbasetemp()
 
     def run(name: str, config: dict) -> Study:
@@ -87,9 +91,9 @@ def run_once(root, tmp_path_factory, worker_id):
         with FileLock(folder.with_suffix(".lock")):
             if not output.exists():
                 folder.mkdir(exist_ok=True)
-                done = study.run(
-                    "--report", "results/tiny/report.html", "--report-after-run", cores=2
-                )
+                trace = folder.with_suffix(".trace") if shutil.which("strace") else None
+                report = ("--report", "results/tiny/report.html", "--report-after-run")
+                done = study.run(*report, trace=trace)
                 assert done.returncode == 0, done.stdout + done.stderr
                 output.write_text(done.stdout)
         study.output = output.read_text()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,28 +12,19 @@ UNFINISHED = " <unfinished ...>"
 OPENED = re.compile(r'^openat\(AT_FDCWD, "([^"]+)", (\S+?)[,)].* = \d+$')
 
 
-def opened_by_jobs(command: list[str], folder: Path, trace: Path) -> dict[str, set[str]]:
-    """Run Snakemake in a folder; the files below it that each job opened to read.
+def traced(command: list[str], trace: Path) -> list[str]:
+    """A command that also writes the system calls of its processes to a file."""
+    # Without --seccomp-bpf every system call stops the process, which takes five times as long.
+    options = "-f -qq --seccomp-bpf -s 4096 -e trace=execve,openat,clone,clone3,fork,vfork -o"
+    return ["strace", *options.split(), str(trace), *command]
 
-    Args:
-        trace: the file for strace's output.
+
+def opened_in(trace: Path, folder: Path) -> dict[str, set[str]]:
+    """The files below the folder of a study that each job opened to read.
 
     Returns:
         By log file of the job, paths relative to the folder.
     """
-    # Without --seccomp-bpf every system call stops the process, which takes five times as long.
-    options = "-f -qq --seccomp-bpf -s 4096 -e trace=execve,openat,clone,clone3,fork,vfork -o"
-    subprocess.run(
-        ["strace", *options.split(), str(trace), *command],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return opened_in(trace, folder)
-
-
-def opened_in(trace: Path, folder: Path) -> dict[str, set[str]]:
-    """What a trace says, as :func:`opened_by_jobs` returns it."""
     job_of: dict[str, str] = {}
     log_of: dict[str, str] = {}
     read = defaultdict(set)

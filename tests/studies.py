@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from opened_files import traced
+
 TINY = {
     "name": "tiny",
     "datasets": {
@@ -67,9 +69,13 @@ class Study:
             *("--cores", str(cores), "--nocolor", *arguments),
         ]
 
-    def run(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
+    def run(
+        self, *arguments: str, cores: int = 2, trace: Path | None = None
+    ) -> subprocess.CompletedProcess:
+        """Run it; ``trace`` is a file for the system calls of its processes."""
+        command = self.command(*arguments, cores=cores)
         return subprocess.run(
-            self.command(*arguments, cores=cores),
+            command if trace is None else traced(command, trace),
             capture_output=True,
             text=True,
             check=False,

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from opened_files import opened_by_jobs
+from opened_files import opened_in
 from reg2st.study.metrics_config import FurtherMetric
 from reg2st.tools.plan import plan
 from studies import smallest
@@ -22,8 +22,31 @@ NETWORK = {"embeddings": [{"encoder": "efficientnet_lite0"}]}
 """An encoder with weights."""
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
-def test_every_job_opens_exactly_its_inputs(study, tmp_path_factory, monkeypatch):
+pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+
+
+def assert_opened_as_declared(study, trace, monkeypatch) -> None:
+    opened = opened_in(trace, study.folder)
+    monkeypatch.chdir(study.folder)
+    jobs = [job for job in plan([Path("config.yaml")]).jobs if job.benchmark]
+    assert len(jobs) > 30
+    wrong = {}
+    for job in jobs:
+        read = opened[str(Path(job.benchmark).with_suffix(".log"))] - set(job.outputs)
+        declared = {os.path.relpath(file) for file in job.inputs}
+        if read != declared:
+            wrong[job.benchmark] = {"undeclared": read - declared, "unread": declared - read}
+    assert not wrong
+
+
+def test_every_job_opens_exactly_its_inputs(finished, monkeypatch):
+    assert_opened_as_declared(finished, finished.folder.with_suffix(".trace"), monkeypatch)
+
+
+@pytest.mark.skipif(
+    "REG2ST_TEST_REGRESSION" not in os.environ, reason="needs minutes: make test-regression"
+)
+def test_jobs_that_read_tiles_weights_and_gene_sets_do_too(study, tmp_path_factory, monkeypatch):
     study.config = smallest()
     study.config["methods"] |= READ_MORE
     study.config["inputs"] = NETWORK
@@ -36,14 +59,6 @@ def test_every_job_opens_exactly_its_inputs(study, tmp_path_factory, monkeypatch
     }
     study.config["metrics"] = {"more": list(get_args(FurtherMetric))}
     trace = tmp_path_factory.mktemp("trace") / "calls"
-    opened = opened_by_jobs(study.command(), study.folder, trace)
-    monkeypatch.chdir(study.folder)
-    jobs = [job for job in plan([Path("config.yaml")]).jobs if job.benchmark]
-    assert len(jobs) > 30
-    wrong = {}
-    for job in jobs:
-        read = opened[str(Path(job.benchmark).with_suffix(".log"))] - set(job.outputs)
-        declared = {os.path.relpath(file) for file in job.inputs}
-        if read != declared:
-            wrong[job.benchmark] = {"undeclared": read - declared, "unread": declared - read}
-    assert not wrong
+    done = study.run(trace=trace)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_opened_as_declared(study, trace, monkeypatch)
