@@ -52,7 +52,7 @@ demo: $(VENV)/.installed
 		--report results/demo/report.html --report-after-run --logger oneline
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 test-catalog: $(VENV)/.installed
 	$(SNAKEMAKE) --directory .test --cores 2 --logger oneline
