@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: help setup demo test test-catalog test-cluster test-faults test-faults-short test-regression test-scale doctor estimate reference sheet docs lint clean
+.PHONY: help setup demo test test-catalog test-cluster test-container test-faults test-faults-short test-regression test-scale doctor estimate reference sheet docs lint clean
 
 help:
 	@echo "make demo             set up and compare the methods on simulated sections"
 	@echo "make test             set up and run the tests"
 	@echo "make test-catalog     run the small study of the workflow catalog, in .test"
 	@echo "make test-cluster     test the Slurm profile on a real Slurm (needs root and apt-get)"
+	@echo "make test-container   build the container image and run a job in it (needs root and apt-get)"
 	@echo "make test-faults      test many kills, full disks and other faults"
 	@echo "make test-faults-short  test one fault of each kind in a few minutes"
 	@echo "make test-regression  compare the scores of whole studies with stored ones"
@@ -59,6 +60,9 @@ test-catalog: $(VENV)/.installed
 
 test-cluster: $(VENV)/.installed-test
 	REG2ST_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster
+
+test-container: $(VENV)/.installed-test
+	REG2ST_TEST_CONTAINER=1 $(BIN)/pytest -s tests/container -o timeout=3600
 
 test-faults: $(VENV)/.installed-test
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m faults tests/faults

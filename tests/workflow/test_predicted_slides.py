@@ -77,6 +77,7 @@ def test_a_bad_slide_fails_alone_and_is_predicted_once_it_is_mended(cohort, made
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Slides: 5 predicted, 0 failed" in done.stdout + done.stderr
     assert study.planned("slides") == set()
+    assert study.planned("results/cohort/slides/ridge/S1/spatialdata.zarr") == {"export_slide"}
 
 
 def test_a_gene_that_the_model_lacks_is_one_sentence_before_any_job(cohort):

@@ -129,6 +129,8 @@ rule export_spatialdata:
         "../../envs/spatialdata.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        table="counts",
     message:
         "Writing section {wildcards.section} of {wildcards.dataset} as SpatialData"
     script:

@@ -75,6 +75,23 @@ rule draw_slide:
         "../../scripts/slides/draw_slide.py"
 
 
+# Only on request: name the folder as a target.
+use rule export_spatialdata as export_slide with:
+    input:
+        section=LAYOUT.slide("predictions.h5ad"),
+        image=lambda wildcards: slide_files(wildcards)["image"],
+    output:
+        directory(LAYOUT.slide("spatialdata.zarr")),
+    log:
+        LAYOUT.log("export_slide", "{model}", "{slide}"),
+    benchmark:
+        LAYOUT.benchmark("export_slide", "{model}", "{slide}")
+    params:
+        table="predictions",
+    message:
+        "Writing slide {wildcards.slide} as predicted by {wildcards.model} as SpatialData"
+
+
 # The truth of a simulated slide is read here for the first time.
 rule score_slide:
     input:

@@ -1,4 +1,4 @@
-"""Write sections as SpatialData, for napari-spatialdata, sopa and other tools of scverse.
+"""Write sections and predicted slides as SpatialData, for sopa, napari and other tools of scverse.
 
 The package spatialdata is optional: it brings some forty others.
 """
@@ -39,17 +39,22 @@ def import_spatialdata() -> ModuleType:
 
 
 def write_spatialdata(
-    section: str | os.PathLike, image: str | os.PathLike, store: str | os.PathLike
+    section: str | os.PathLike,
+    image: str | os.PathLike,
+    store: str | os.PathLike,
+    *,
+    table_name: str = "counts",
 ) -> None:
-    """Write a section and its slide as a SpatialData store.
+    """Write the spots of a slide, with the slide, as a SpatialData store.
 
-    It holds the image ``slide`` with coarser copies, the shapes ``spots`` (circles) and the table
-    ``counts``, in pixels of level 0 of the slide.
+    It holds the image ``slide`` with coarser copies, the shapes ``spots`` (circles) and a table
+    of the spots, in pixels of level 0 of the slide.
 
     Args:
-        section: a section file.
+        section: a section file, or the predictions for a slide.
         image: its slide.
         store: folder to write; one that exists is replaced.
+        table_name: name of the table.
 
     Raises:
         UserError: spatialdata is not installed, or a file is bad.
@@ -73,7 +78,7 @@ def write_spatialdata(
             _tiles(slide), dims=("c", "y", "x"), scale_factors=[2] * HALVINGS, c_coords=list("rgb")
         )
         data = spatialdata.SpatialData(
-            images={"slide": picture}, shapes={"spots": spots}, tables={"counts": table}
+            images={"slide": picture}, shapes={"spots": spots}, tables={table_name: table}
         )
         with written_whole(store) as temporary:
             data.write(temporary)

@@ -107,6 +107,13 @@ class TrainingConfig(ConfigModel):
     checkpoint_seconds: NonNegativeFloat = Field(
         60, description="Seconds between checkpoints; a killed training loses about this much."
     )
+    tuning_seconds: PositiveFloat = Field(
+        600,
+        description=(
+            "For each fold of a method with `tuned` values, the same for all: to choose and to "
+            "train. The choice depends on the machine's speed; `run.json` says what was chosen."
+        ),
+    )
     window_spots: int = Field(
         4096,
         ge=2,

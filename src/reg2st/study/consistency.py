@@ -85,6 +85,7 @@ class _Check:
             yield Mistake((*place, "preset"), sentence)
         yield from self._inputs(method.inputs, method.inputs.model_fields_set, (*place, "inputs"))
         yield from self._settings(name, FULL, method, (*place, "settings"), method.settings)
+        yield from self._tuned(name, method, (*place, "tuned"))
         for variant, overrides in method.variants.items():
             where = (*place, "variants", variant)
             written = overrides.inputs.model_fields_set
@@ -123,6 +124,27 @@ class _Check:
                 encoder(needs.weights)
             except UserError as error:
                 yield Mistake(place, f"{error}".replace("There is", "there is"))
+
+    def _tuned(self, name: str, method: MethodConfig, place: Place) -> Iterator[Mistake]:
+        model = registry.method(name)
+        if method.tuned and "epochs" not in model.Settings.model_fields:
+            yield Mistake(place, f"is for networks, and {name} is fitted in closed form.")
+            return
+        if "epochs" in method.tuned:
+            yield Mistake((*place, "epochs"), "must be left out: it is always chosen.")
+        for key, values in method.tuned.items():
+            read = set()
+            for value in values:
+                overridden = {**method.settings, key: value}
+                tried = method.model_copy(update={"settings": overridden})
+                try:
+                    read.add(model.inputs(variant_settings(name, tried)))
+                except ValidationError as error:
+                    for mistake in mistakes_of(error, model.Settings, place, key="setting"):
+                        if mistake.place == place or mistake.place[len(place)] == key:
+                            yield mistake
+            if len(read) > 1:
+                yield Mistake((*place, key), "its values change which files the method reads.")
 
     def _experiment(self, experiment: "ExperimentConfig", place: Place) -> Iterator[Mistake]:
         if experiment.method is not None:

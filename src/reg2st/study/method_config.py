@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from reg2st.models.interface import Settings
 
 PUBLISHED = "published"
+TUNED = "tuned"
+"""Shown in place of the preset of a method that has values to choose from."""
+
 FULL = "full"
 """Name of the method as configured, as opposed to its variants."""
 
@@ -118,6 +121,14 @@ class MethodConfig(ConfigModel):
             "method."
         ),
     )
+    tuned: dict[Name, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        {},
+        description=(
+            "Values to choose from, by setting of a network. Each training takes the best "
+            "combination, and the best number of epochs, on a training patient that it holds out, "
+            "within `training.tuning_seconds`. Tables show `tuned` in place of the preset."
+        ),
+    )
     inputs: InputsConfig = Field(InputsConfig(), description="Overrides of the study's `inputs`.")
     variants: dict[VariantName, VariantConfig] = Field(
         {},
@@ -127,6 +138,11 @@ class MethodConfig(ConfigModel):
             "is a row of the comparison."
         ),
     )
+
+    @property
+    def shown_preset(self) -> str:
+        """What tables show as the origin of the settings."""
+        return TUNED if self.tuned else self.preset
 
     def overrides(self, variant: str = FULL) -> dict[str, Any]:
         """The settings of a variant that override the preset, as written."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from reg2st.models.interface import Inputs, Network, Settings
 from reg2st.models.registry import method as model_class
@@ -15,7 +16,10 @@ from reg2st.study.specification import FeatureSource, RunKey
 
 @dataclass(frozen=True)
 class Run:
-    """One training: dataset, split, method, variant, fold, seed, settings and inputs."""
+    """One training: dataset, split, method, variant, fold, seed, settings and inputs.
+
+    ``tuned`` are values from which it chooses some of its settings.
+    """
 
     dataset: str
     split: str
@@ -25,6 +29,7 @@ class Run:
     fold: Fold
     seed: int
     settings: Settings
+    tuned: Mapping[str, tuple[Any, ...]]
     needs: Inputs
     features: tuple[FeatureSource, ...]
     patch_view: str
@@ -118,7 +123,8 @@ def plans_of(config: StudyConfig, name: str) -> Iterator[dict]:
         yield {
             "method": name,
             "variant": variant,
-            "preset": method.preset,
+            "preset": method.shown_preset,
+            "tuned": method.tuned,
             "settings": settings,
             "needs": needs,
             "features": tuple(_features(config, needs, inputs)),

@@ -5,6 +5,7 @@ validates it. So a rule's inputs and the files that the job opens come from one 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,12 +73,31 @@ class SectionFiles(_Frozen):
         return [self.section, *self.features, *tiles, *filter(None, (self.patches, self.graph))]
 
 
+class Tuning(_Frozen):
+    """Settings that a training chooses inside its training sections.
+
+    Attributes:
+        values: to choose from, by setting.
+        seconds: for the choice and the training together.
+    """
+
+    values: dict[str, tuple[Any, ...]]
+    seconds: float
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """Every combination of the values."""
+        return [
+            dict(zip(self.values, chosen, strict=True)) for chosen in product(*self.values.values())
+        ]
+
+
 class RunSpec(_Frozen):
     """One run with the sections that a job reads: for training, or to predict.
 
     Attributes:
         key: identifies the run.
         settings: all settings of the method.
+        tuning: what of them the training chooses; None for nothing, and when predicting.
         features: sources of the columns of a spot's features.
         standardise: whether features are standardised within each section.
         precision: of a network's training.
@@ -93,6 +113,7 @@ class RunSpec(_Frozen):
 
     key: RunKey
     settings: dict[str, Any]
+    tuning: Tuning | None = None
     features: tuple[FeatureSource, ...]
     standardise: Literal["none", "section"]
     precision: Literal["auto", "float32", "bfloat16"]
@@ -127,6 +148,10 @@ class RunSpec(_Frozen):
         )
         single = {name: moved(getattr(self, name)) for name in ("panel", "weights", "model")}
         return self.model_copy(update={**single, "sections": sections})
+
+    def with_settings(self, overrides: Mapping[str, Any]) -> "RunSpec":
+        """The same run with some settings overridden."""
+        return self.model_copy(update={"settings": {**self.settings, **overrides}})
 
     def parsed_settings(self) -> Settings:
         """The settings as the method's own class.

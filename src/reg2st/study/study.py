@@ -22,7 +22,7 @@ from reg2st.study.runs import Run, expand_runs, sees_all_spots
 from reg2st.study.sheets import section_row
 from reg2st.study.slide_models import SlideModel, read_slide_models
 from reg2st.study.slide_sheets import SlideSource, read_slides
-from reg2st.study.specification import ModelSpec, RunSpec, SectionFiles
+from reg2st.study.specification import ModelSpec, RunSpec, SectionFiles, Tuning
 
 
 @dataclass(frozen=True)
@@ -289,6 +289,7 @@ class Study:
         return RunSpec(
             key=run.key,
             settings=run.settings.model_dump(mode="json"),
+            tuning=self._tuning(run) if model is None else None,
             features=run.features,
             standardise=run.standardise,
             precision=training.precision,
@@ -300,6 +301,12 @@ class Study:
             model=model,
             metrics=self.config.metrics.beyond_the_standard if model else None,
         )
+
+    def _tuning(self, run: Run) -> Tuning | None:
+        """What a run chooses of its settings."""
+        if not run.tuned:
+            return None
+        return Tuning(values=run.tuned, seconds=self.config.training.tuning_seconds)
 
     def _weights(self, run: Run) -> str | None:
         """The weights that a part of a run's network starts from."""

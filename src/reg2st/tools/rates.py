@@ -59,12 +59,14 @@ def traits_of(
 
     Returns:
         The study, the wildcards, the ``suffix`` of an output that the rule leaves open (downloads),
-        and ``preset`` and ``epochs`` of a training.
+        and ``preset`` and ``epochs`` of a training, and its ``budget`` of seconds if it has one.
     """
     traits = {"study": study, **wildcards}
     if len(rule.output) == 1 and rule.output[0].endswith("}"):
         traits["suffix"] = Path(apply_wildcards(rule.output[0], wildcards)).suffix
     known = {**run, **run.get("key", {}), **run.get("settings", {})}
+    if (tuning := known.get("tuning")) is not None:
+        traits["budget"] = str(tuning["seconds"])
     return traits | {name: str(known[name]) for name in ("preset", "epochs") if name in known}
 
 

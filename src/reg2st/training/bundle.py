@@ -28,6 +28,7 @@ from reg2st.sections.section_file import SectionArrays, load_section_arrays, loa
 from reg2st.study.specification import FeatureSource, ModelSpec
 from reg2st.training import record
 from reg2st.training.failed_run import failure, has_failed
+from reg2st.training.saved_model import chosen_settings
 
 
 def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
@@ -74,7 +75,7 @@ def bundle_model(spec: ModelSpec, weights: Path, out: Path) -> None:
         format_version=FORMAT_VERSION,
         method=run.key.method,
         preset=run.key.preset,
-        settings=run.settings,
+        settings={**run.settings, **chosen_settings(weights)},
         seed=run.key.seed,
         genes=read_panel(run.panel),
         target=run.target,

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ def train_network(
     precision: str = "float32",
     window_spots: int | None = None,
     checkpointing: Checkpointing | None = None,
+    epochs: int | None = None,
+    is_over: Callable[[int], bool] = lambda epoch: False,
 ) -> list[dict[str, Any]]:
     """Train a network in place and return its history, one row an epoch.
 
@@ -76,6 +79,9 @@ def train_network(
         window_spots: most spots of a batch of a network in which all spots see each other: of a
             larger section each window is a batch, and all its spots count in the loss.
         checkpointing: where to save the training; None saves nothing.
+        epochs: None for as many as the settings say, which the schedule of the learning rate
+            follows in any case.
+        is_over: asked after each epoch, from 1, whether to stop there.
 
     Raises:
         UserError: the loss is not finite; the last good checkpoint is kept.
@@ -90,7 +96,7 @@ def train_network(
     history: list[dict[str, Any]] = []
     if checkpointing is not None:
         history = _resume(checkpointing, model, optimiser, schedule)
-    epochs = model.settings.epochs
+    epochs = epochs or model.settings.epochs
     saved = time.monotonic()
     model.train()
     progress = tqdm(
@@ -133,6 +139,8 @@ def train_network(
             record = {"fingerprint": checkpointing.fingerprint, "history": history}
             save_checkpoint(checkpointing.path, model, optimiser, schedule, record)
             saved = time.monotonic()
+        if is_over(epoch + 1):
+            break
     model.eval()
     with torch.no_grad():
         model.finish(sections)

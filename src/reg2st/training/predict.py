@@ -18,7 +18,7 @@ from reg2st.sections.section_file import load_section_arrays
 from reg2st.study.specification import RunSpec, SectionFiles
 from reg2st.training.failed_run import has_failed
 from reg2st.training.load import load_sections
-from reg2st.training.saved_model import build_model, load_model
+from reg2st.training.saved_model import build_model, chosen_settings, load_model
 from reg2st.training.train import sizes_of
 
 
@@ -85,6 +85,7 @@ def _predict_fold(run: RunSpec) -> FoldPrediction:
         predictions = [_nothing(run, len(obs), len(genes)) for obs in rows]
     else:
         sections = load_sections(run, with_targets=False)
+        run = run.with_settings(chosen_settings(run.model))
         model = build_model(run, sizes_of(sections[0], genes), "cpu")
         load_model(model, run.model)
         model.eval()

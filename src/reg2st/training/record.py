@@ -43,6 +43,7 @@ def identity(run: RunSpec) -> dict[str, Any]:
         "standardise": run.standardise,
         "target": run.target,
         "window_spots": run.window_spots,
+        **({"tuning": run.tuning.model_dump()} if run.tuning else {}),
     }
 
 

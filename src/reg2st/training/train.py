@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -12,13 +13,14 @@ import torch
 from reg2st.base.files import clear_leftovers, written_whole
 from reg2st.base.memory import peak_memory_bytes
 from reg2st.features.encoders.weights import read_tensors
-from reg2st.models.interface import Network, Regression, SectionTensors, Sizes
+from reg2st.models.interface import Model, Network, Regression, SectionTensors, Sizes
 from reg2st.sections.panels import read_panel
 from reg2st.study.specification import RunSpec
 from reg2st.training import record
 from reg2st.training.load import load_sections
 from reg2st.training.loop import Checkpointing, resolved_precision, train_network
 from reg2st.training.saved_model import build_model, save_model
+from reg2st.training.tuning import Tuned, tune
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +41,28 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
     hashes = record.hashes_of(run.files())
     genes = read_panel(run.panel)
     sections = load_sections(run, with_targets=True)
-    model = build_model(run, sizes_of(sections[0], genes), device)
-    if run.weights is not None:
-        model.start_from(read_tensors(run.weights))
+    sizes = sizes_of(sections[0], genes)
     precision = resolved_precision(run.precision, torch.device(device))
     sections = [section.to(device) for section in sections]
+
+    def build(run: RunSpec) -> Model:
+        model = build_model(run, sizes, device)
+        if run.weights is not None:
+            model.start_from(read_tensors(run.weights))
+        return model
+
     spots = sum(section.n_spots for section in sections)
     log.info("%s: %d sections, %d spots, %d genes.", out, len(sections), spots, len(genes))
-    checkpoint = out / "checkpoint.safetensors"
+    checkpoint, tuning_record = out / "checkpoint.safetensors", out / "tuning.json"
+    fingerprint = record.fingerprint(run, precision, hashes)
     prepared = time.monotonic()
+    tuned = None
+    if run.tuning is not None:
+        tuned = tune(
+            run, sections, build, precision=precision, record=tuning_record, fingerprint=fingerprint
+        )
+        run = run.with_settings(tuned.settings)
+    model = build(run)
     history = []
     if isinstance(model, Network):
         history = train_network(
@@ -56,9 +71,8 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
             seed=run.key.seed,
             precision=precision,
             window_spots=run.window_spots,
-            checkpointing=Checkpointing(
-                checkpoint, checkpoint_seconds, record.fingerprint(run, precision, hashes)
-            ),
+            checkpointing=Checkpointing(checkpoint, checkpoint_seconds, fingerprint),
+            epochs=tuned.epochs if tuned else None,
         )
     else:
         model.fit(sections)
@@ -69,6 +83,7 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
     written = {
         **record.identity(run),
         "chosen": model.chosen if isinstance(model, Regression) else {},
+        **(_outcome(tuned) if tuned else {}),
         "inputs": dataclasses.asdict(run.needs()),
         "precision": precision if isinstance(model, Network) else "float32",
         "training_sections": [section.name for section in sections],
@@ -90,9 +105,19 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
     }
     with written_whole(out / "run.json") as temporary:
         temporary.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    save_model(model, out / "model.safetensors")
-    checkpoint.unlink(missing_ok=True)
-    clear_leftovers(checkpoint)
+    save_model(model, out / "model.safetensors", tuned.settings if tuned else None)
+    for unfinished in (checkpoint, tuning_record):
+        unfinished.unlink(missing_ok=True)
+        clear_leftovers(unfinished)
+
+
+def _outcome(tuned: Tuned) -> dict[str, Any]:
+    """What ``run.json`` says of a choice."""
+    return {
+        "chosen": tuned.chosen,
+        "held_out": tuned.held_out,
+        "trials": [dataclasses.asdict(trial) for trial in tuned.trials],
+    }
 
 
 def sizes_of(section: SectionTensors, genes: list[str]) -> Sizes:

@@ -200,6 +200,26 @@ MISTAKES = {
         reg2st(preset="quik"),
         "methods.reg2st.preset: the method has no preset 'quik' (did you mean 'quick'?).",
     ),
+    "values to choose from of a method in closed form": (
+        study(methods={"ridge": {"tuned": {"components": [16, 64]}}, "reg2st": {}}),
+        "methods.ridge.tuned: is for networks, and ridge is fitted in closed form.",
+    ),
+    "a wrong value to choose from": (
+        reg2st(tuned={"hidden": [64, "wide"], "learning_rate": [0.001]}),
+        "methods.reg2st.tuned.hidden: must be a whole number, got 'wide'.",
+    ),
+    "an unknown setting to choose": (
+        reg2st(tuned={"hiden": [64]}),
+        "methods.reg2st.tuned.hiden: unknown setting (did you mean 'hidden'?).",
+    ),
+    "epochs to choose from": (
+        reg2st(tuned={"epochs": [10, 20]}),
+        "methods.reg2st.tuned.epochs: must be left out: it is always chosen.",
+    ),
+    "values to choose from that read other files": (
+        reg2st(tuned={"image_encoder": ["embedding", "patch_cnn"]}),
+        "methods.reg2st.tuned.image_encoder: its values change which files the method reads.",
+    ),
     "unknown setting": (
         reg2st(settings={"hiden": 128}),
         "methods.reg2st.settings.hiden: unknown setting (did you mean 'hidden'?).",

@@ -16,6 +16,7 @@ from reg2st.base.errors import UserError
 from reg2st.evaluation.slide_truth import score_slide
 from reg2st.models.model_folder import NEEDED, read_description
 from reg2st.report.model_card import describe_model
+from reg2st.sections.spatialdata_store import write_spatialdata
 from reg2st.training.slide_embedding import SlideFiles
 from reg2st.training.slide_prediction import SlideRow, predict_slide
 
@@ -68,6 +69,20 @@ def test_scanpy_and_squidpy_draw_it(predicted, tmp_path):
     squidpy.gr.spatial_neighbors(predicted, coord_type="generic", n_neighs=4)
     squidpy.pl.spatial_scatter(predicted, color=GENES[0], save=str(tmp_path / "map.png"))
     assert (tmp_path / "map.png").stat().st_size > 10_000
+
+
+def test_spatialdata_holds_the_predictions_on_the_slide(made, tmp_path):
+    spatialdata = pytest.importorskip("spatialdata", reason="spatialdata is not installed")
+    expected = predict(made, tmp_path)
+    write_spatialdata(
+        tmp_path / "D1.h5ad", made / "D1.tif", tmp_path / "D1.zarr", table_name="predictions"
+    )
+    store = spatialdata.read_zarr(tmp_path / "D1.zarr")
+    np.testing.assert_array_equal(store["predictions"].X, expected.X)
+    assert store["predictions"].obs_names.tolist() == expected.obs_names.tolist()
+    centres = np.column_stack([store["spots"].geometry.x, store["spots"].geometry.y])
+    np.testing.assert_allclose(centres, expected.obsm["spatial"])
+    assert "slide" in store.images
 
 
 def test_a_simulated_slide_is_compared_with_its_truth(made, predicted, tmp_path):

@@ -19,6 +19,16 @@ from reg2st.report.provenance import run_folders
 from reg2st.report.shares import share_note, shares
 from reg2st.report.writers import COUNTS, Table, counts, intervals, number, percent
 
+PRESET_NOTES = {
+    "tuned": "settings and the number of epochs chosen in each fold on a training patient that was "
+    "held out (a section where there is one patient), in the same time for every method, "
+    "`training.tuning_seconds` of the config."
+}
+OTHER_PRESET = (
+    "settings reduced for a demonstration, not the published ones; the numbers say nothing about "
+    "the method at full length."
+)
+
 
 def comparison(
     scores: pd.DataFrame,
@@ -140,11 +150,7 @@ def _notes(
         *(_meaning(other, target) for other in others),
     ]
     presets = sorted(set(values["preset"].dropna()) - {"published"})
-    for preset in presets:
-        notes.append(
-            f"({preset}): settings reduced for a demonstration, not the published ones; the "
-            "numbers say nothing about the method at full length."
-        )
+    notes += [f"({preset}): {PRESET_NOTES.get(preset, OTHER_PRESET)}" for preset in presets]
     if limits is not None:
         notes += [
             f"{LIMIT_LABELS[row.limit]}. {row.definition}."
