@@ -157,6 +157,17 @@ def test_variants_have_rows_and_columns_of_their_own():
     assert "Reg2ST, without positions" in section_table(scores).shown
 
 
+def test_a_method_whose_mse_is_above_that_of_the_training_mean_is_named():
+    scores = scores_of()
+    off = (scores["method"] == "ridge") & (scores["split"] == "patient_out")
+    scores.loc[off, "mse"] = 0.3
+    (told,) = (
+        note for note in comparison(scores).notes if "above that of the training mean" in note
+    )
+    assert told.startswith("her2st, leave one patient out: the MSE of Ridge is above")
+    assert not [note for note in comparison(scores_of()).notes if "above that of the" in note]
+
+
 def test_tables_of_another_metric_take_its_column_name_and_direction():
     scores = scores_of()
     scores["mse"] = 0.3 - scores["pcc"].fillna(0)

@@ -1,6 +1,6 @@
 """The comparison table: every method's score by dataset and split, with intervals and limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -151,6 +151,7 @@ def _notes(
     ]
     presets = sorted(set(values["preset"].dropna()) - {"published"})
     notes += [f"({preset}): {PRESET_NOTES.get(preset, OTHER_PRESET)}" for preset in presets]
+    notes += _off_level(values)
     if limits is not None:
         notes += [
             f"{LIMIT_LABELS[row.limit]}. {row.definition}."
@@ -161,6 +162,21 @@ def _notes(
     if (values["kind"] == "published").any():
         notes.append("Published: as their authors print them, who fill in undefined PCC.")
     return tuple(notes)
+
+
+def _off_level(values: pd.DataFrame) -> Iterator[str]:
+    """Which methods have a larger MSE than the training mean, by dataset and split."""
+    if MSE.mean not in values:
+        return
+    for (dataset, split), rows in values.groupby(["dataset", "split"], sort=False):
+        of_mean = rows.loc[rows["method"] == "train_mean", MSE.mean]
+        worse = rows[rows[MSE.mean] > of_mean.min()]
+        if len(worse):
+            names = ", ".join(_row_label(row) for row in worse.itertuples())
+            yield (
+                f"{dataset}, {split_label(split)}: the MSE of {names} is above that of the training "
+                "mean. The level or scale of these predictions is wrong, which a PCC does not show."
+            )
 
 
 def _meaning(metric: Metric, target: str) -> str:
