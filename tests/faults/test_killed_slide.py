@@ -49,7 +49,7 @@ def seconds_so_far(process: subprocess.Popen) -> float:
 
 
 def seconds_of(process: subprocess.Popen) -> float:
-    """CPU seconds of a process once it has ended; other work on the machine does not add to them."""
+    """CPU seconds of a process once it has ended; those of other work do not count."""
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return used.ru_utime + used.ru_stime

@@ -174,8 +174,9 @@ def _off_level(values: pd.DataFrame) -> Iterator[str]:
         if len(worse):
             names = ", ".join(_row_label(row) for row in worse.itertuples())
             yield (
-                f"{dataset}, {split_label(split)}: the MSE of {names} is above that of the training "
-                "mean. The level or scale of these predictions is wrong, which a PCC does not show."
+                f"{dataset}, {split_label(split)}: the MSE of {names} is above that of the "
+                "training mean. The level or scale of these predictions is wrong, which a PCC does "
+                "not show."
             )
 
 
