@@ -23,6 +23,7 @@ from reg2st.evaluation.mutual_information import normalised_mutual_information
 from reg2st.evaluation.spatial_patterns import (
     Places,
     moran_difference,
+    pearson_with_smoothed,
     structural_similarity,
 )
 
@@ -200,12 +201,29 @@ PCC_COUNTS = Metric(
     ),
     observed="counts",
 )
+PCC_SMOOTHED = Metric(
+    name="pcc_smoothed",
+    label="PCC with smoothed labels",
+    heading="Correlation of predicted with smoothed observed expression",
+    meaning=(
+        "Pearson correlation with the observed values averaged over each spot and those at most "
+        "1.5 pitches from it"
+    ),
+    sides=CORRELATES,
+    function=pearson_with_smoothed,
+    better="higher",
+    undefined=(
+        "Smoothing removes noise from what is called the truth, so it is higher than PCC for every "
+        "method: no PCC of labels as measured compares with it."
+    ),
+    needs_places=True,
+)
 
 METRICS = {
     metric.name: metric
     for metric in (
         *(PCC, SPEARMAN, MSE, RMSE, NRMSE, MAE),
-        *(SSIM, MORAN, MUTUAL_INFORMATION, PCC_COUNTS),
+        *(SSIM, MORAN, MUTUAL_INFORMATION, PCC_COUNTS, PCC_SMOOTHED),
     )
 }
 """Every metric by name."""

@@ -1,4 +1,4 @@
-"""Metrics of the pattern of a gene over the tissue: structural similarity and Moran's I."""
+"""Metrics of the pattern of a gene over the tissue: similarity, smoothed labels and Moran's I."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reg2st.evaluation.correlations import is_constant
+from reg2st.evaluation.correlations import is_constant, pearson
 from reg2st.evaluation.matrices import matrices
 from reg2st.sections.geometry import CHECKERBOARD, HEXAGONAL
 from reg2st.sections.positions import pitch_xy
@@ -109,6 +109,23 @@ def structural_similarity(
         )
         values[gene] = similarities[rows, columns].mean()
     return values
+
+
+def pearson_with_smoothed(
+    observed: ArrayLike, predicted: ArrayLike, places: Places
+) -> NDArray[np.float64]:
+    """PCC of the prediction with the observed values averaged over each spot and its neighbours.
+
+    Chung et al. (TRIPLEX, CVPR 2024) and those who follow them smooth labels so, over 3 x 3 spots
+    of a square array, before training and before scoring. Shapes, arguments and errors as in
+    :func:`structural_similarity`; NaN where either side is constant.
+    """
+    observed, predicted = matrices(observed, predicted)
+    if not len(observed):
+        return np.full(observed.shape[1], np.nan)
+    near = places.neighbours
+    counted = 1 + np.asarray(near.sum(axis=1))
+    return pearson((observed + near @ observed) / counted, predicted)
 
 
 def moran_difference(

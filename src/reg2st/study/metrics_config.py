@@ -7,7 +7,9 @@ from pydantic import Field
 from reg2st.study.config_model import ConfigModel, Unique
 
 StandardMetric = Literal["pcc", "spearman", "mse"]
-FurtherMetric = Literal["rmse", "nrmse", "mae", "ssim", "moran", "mutual_information", "pcc_counts"]
+FurtherMetric = Literal[
+    "rmse", "nrmse", "mae", "ssim", "moran", "mutual_information", "pcc_counts", "pcc_smoothed"
+]
 
 
 class MetricsConfig(ConfigModel):
@@ -25,8 +27,9 @@ class MetricsConfig(ConfigModel):
         description=(
             "Metrics to compute beyond `pcc`, `spearman`, `mse` and the headline: `rmse`, `nrmse` "
             "(by the range of the observed values), `mae`, `ssim` (on the array grid), `moran` "
-            "(absolute difference of Moran's I), `mutual_information` (normalised), and "
-            "`pcc_counts` (with raw counts, 0 where undefined, as MISO's benchmark counts)."
+            "(absolute difference of Moran's I), `mutual_information` (normalised), `pcc_counts` "
+            "(with raw counts, 0 where undefined, as MISO's benchmark counts), and `pcc_smoothed` "
+            "(with labels averaged over a spot and its neighbours, as TRIPLEX scores)."
         ),
     )
 

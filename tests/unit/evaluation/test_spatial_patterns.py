@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scanpy.metrics import morans_i as scanpys
-from scipy.stats import entropy
+from scipy.ndimage import convolve
+from scipy.stats import entropy, pearsonr
 from skimage.metrics import structural_similarity as skimages
 from sklearn.metrics import normalized_mutual_info_score
 
@@ -14,6 +15,7 @@ from reg2st.evaluation.spatial_patterns import (
     Places,
     moran_difference,
     morans_i,
+    pearson_with_smoothed,
     structural_similarity,
 )
 from reg2st.sections.geometry import HEXAGONAL
@@ -94,6 +96,18 @@ def test_morans_i_is_scanpys_and_that_of_a_checkerboard():
     assert morans_i(np.array([[1.0], [2], [3], [4]]), row.neighbours)[0] == pytest.approx(1 / 3)
     one, other = np.array([[1.0], [-1], [1], [-1]]), np.array([[1.0], [2], [3], [4]])
     assert moran_difference(one, other, row)[0] == pytest.approx(4 / 3)
+
+
+def test_labels_are_smoothed_over_three_by_three_spots(images):
+    observed, predicted, xy = images
+    columns, rows = xy.T
+    found = pearson_with_smoothed(observed[rows, columns], predicted[rows, columns], places(xy))
+    window = np.ones((3, 3))
+    counted = convolve(np.ones((12, 9)), window, mode="constant")
+    for gene in range(3):
+        smoothed = convolve(observed[..., gene], window, mode="constant") / counted
+        expected = pearsonr(smoothed.ravel(), predicted[..., gene].ravel()).statistic
+        assert found[gene] == pytest.approx(expected, abs=1e-12)
 
 
 def test_spots_without_neighbours_have_no_morans_i():
