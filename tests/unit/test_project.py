@@ -2,9 +2,11 @@
 
 import re
 import tomllib
+from importlib.metadata import distributions
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from reg2st import __version__
 from reg2st.models.registry import METHODS
@@ -36,6 +38,19 @@ def test_every_dependency_is_pinned(root, constraints):
     extras = project["optional-dependencies"].values()
     for name in [*project["dependencies"], *(name for extra in extras for name in extra)]:
         assert name in normal
+
+
+def test_every_pin_runs_on_the_oldest_python_that_is_promised(root, constraints):
+    """Debian 12 has Python 3.11.2, so a package for 3.11.5 cannot be installed there."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    needed = {each.name: each.metadata.get("Requires-Python") or "" for each in distributions()}
+    too_new = {
+        name: needs
+        for name, needs in needed.items()
+        if not SpecifierSet(needs).contains(oldest) and name in constraints
+    }
+    assert too_new == {}
 
 
 def test_the_version_follows_the_changelog(root):
