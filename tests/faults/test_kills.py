@@ -1,6 +1,7 @@
 """Whatever is killed, the same command ends with the same results."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -87,6 +88,11 @@ def said(study) -> str:
     return (study.folder / "snakemake.log").read_text()
 
 
+def died(study) -> list[str]:
+    """Rules whose jobs ended with an error; a job that was done when it was killed is none."""
+    return re.findall(r"^Error in rule (\w+):$", said(study), re.MULTILINE)
+
+
 def wait_for_a_job(study, snakemake: subprocess.Popen) -> None:
     while not running_jobs(study.folder):
         assert snakemake.poll() is None, said(study)
@@ -111,23 +117,21 @@ def written(path: Path) -> int | None:
 
 
 def test_a_job_of_each_rule_is_killed_and_done_again(study, undisturbed, chance):
-    killed = set()
     with running(study, "--retries", "1") as snakemake:
         while snakemake.poll() is None:
             for process, rule in running_jobs(study.folder).items():
-                if rule not in killed:
+                if rule not in died(study):
                     time.sleep(chance.uniform(0, 0.1))
                     with suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
-                        killed.add(rule)
             time.sleep(0.02)
     assert snakemake.returncode == 0, said(study)
     logs = (undisturbed.folder / "logs" / undisturbed.config["name"]).iterdir()
     # The last job holds its log for milliseconds, too short to be caught.
     rules = {log.name.split(".")[0] for log in logs}
-    assert rules - {"check_runs"} == killed - {"check_runs"}
-    restarts = [log.read_text() for log in (study.folder / ".snakemake/log").glob("*.log")]
-    assert "".join(restarts).count("Trying to restart job") == len(killed)
+    killed = died(study)
+    assert rules - {"check_runs"} == set(killed) - {"check_runs"}
+    assert said(study).count("Trying to restart job") == len(killed)
     assert_as_undisturbed(study, undisturbed)
     assert study.planned() == set()
 
