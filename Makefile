@@ -30,7 +30,7 @@ setup: $(VENV)/.installed
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Setting up $(VENV) ..." >&2
+	@echo "Setting up $(VENV): a few minutes and, with PyTorch for GPUs, 3 GB to download ..." >&2
 	@$(PYTHON) -m venv --upgrade-deps $(VENV)
 
 # Each is one call of pip, which takes a minute or more to resolve what it installs.

@@ -25,9 +25,9 @@ from snakemake_logger_plugin_oneline.pace import Pace
 
 CHATTER = (
     *("Assuming ", "Building DAG", "Using shell", "Conda environments: ", "Singularity "),
-    *("Complete log", "Elapsed time"),
+    *("Complete log", "Elapsed time", "Adding ", "Loading script", "Loading wrapper"),
 )
-"""How begins what Snakemake says of each run, whatever happens in it."""
+"""How begins what Snakemake says of each run and of each file of a report."""
 
 
 class LogHandler(LogHandlerBase):

@@ -30,7 +30,7 @@ rule train:
 
 rule draw:
     input: "read.txt"
-    output: "drawn.txt"
+    output: report("drawn.txt")
     shell: "touch {output}"
 
 onsuccess:
@@ -100,6 +100,15 @@ def test_a_terminal_shows_one_line_and_at_last_what_the_run_gave(snakemake):
     assert re.search(r"4 of 4 jobs done in 0:\d\d:\d\d\.", plain)
     assert "The table of results" in plain
     assert output.count("\x1b[?25l") == output.count("\x1b[?25h") == 1, "the cursor is back"
+
+
+def test_the_table_is_not_buried_under_the_files_of_the_report(snakemake, tmp_path):
+    report = ("--report", "report.html", "--report-after-run")
+    code, output = snakemake("--logger", "oneline", *report)
+    assert code == 0, output
+    assert (tmp_path / "report.html").exists()
+    ended = output.splitlines()[output.splitlines().index("The table of results") :]
+    assert ended == ["The table of results", "Creating report...", "Report created."]
 
 
 def test_a_dry_run_says_what_would_run_and_why(snakemake):
