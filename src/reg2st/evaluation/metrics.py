@@ -213,8 +213,8 @@ PCC_SMOOTHED = Metric(
     function=pearson_with_smoothed,
     better="higher",
     undefined=(
-        "Smoothing removes noise from what is called the truth, so it is higher than PCC for every "
-        "method: no PCC of labels as measured compares with it."
+        "Smoothing removes noise from what is called the truth: no PCC of labels as measured "
+        "compares with it."
     ),
     needs_places=True,
 )
