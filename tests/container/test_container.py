@@ -16,7 +16,8 @@ pytestmark = pytest.mark.skipif(
 PROGRAMS = ("buildah", "crun", "debootstrap")
 SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 BASE, IMAGE = "reg2st-test-base", "reg2st-test"
-OF_THIS_MACHINE = ("/etc/ssl/certs", "/etc/pip.conf", "/etc/xdg/pip")
+OF_THIS_MACHINE = ("/etc/pip.conf", "/etc/xdg/pip")
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def run(*command: str | Path, folder: Path | None = None) -> str:
@@ -30,10 +31,11 @@ def run(*command: str | Path, folder: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def volumes() -> list[str]:
-    """Options that show pip inside the image the certificates and package sources of outside."""
+    """Options that show pip inside the image the package sources of outside."""
     configured = run("python3", "-m", "pip", "config", "list")
     sources = re.findall(r"(?:file://)?(/[^\s'\"]+)", configured)
     paths = {path for path in (*OF_THIS_MACHINE, *sources) if Path(path).exists()}
+    paths.discard(str(CERTIFICATES))  # the image makes its own
     return [f"--volume={path}:{path}:ro" for path in sorted(paths)]
 
 
@@ -45,6 +47,11 @@ def container(root, volumes, tmp_path_factory):
         run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
     base = tmp_path_factory.mktemp("base")
     run("debootstrap", "--variant=minbase", SUITE, base / "root", MIRROR)
+    if CERTIFICATES.exists():
+        # Where Debian looks for certificates to add, such as those of a proxy.
+        added = base / "root/usr/local/share/ca-certificates"
+        added.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CERTIFICATES, added / "outside.crt")
     run("tar", "-C", base / "root", "--exclude=./dev/*", "-cf", base / "base.tar", ".")
     clone = base / "clone"
     run("git", "clone", "--quiet", root, clone)
