@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from opened_files import traced
+from warm_snakemake import run_snakemake
 
 TINY = {
     "name": "tiny",
@@ -56,14 +57,16 @@ class Study:
         return self.folder / "results" / self.config["name"]
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        return [sys.executable, "-m", "snakemake", *self.options(*arguments, cores=cores)]
+
+    def options(self, *arguments: str, cores: int = 2) -> list[str]:
         configfile = self.folder / "config.yaml"
         config = yaml.safe_dump(self.config)
         # Another process may be reading the file of a study that tests share.
         if not configfile.exists() or configfile.read_text() != config:
             configfile.write_text(config)
         return [
-            *(sys.executable, "-m", "snakemake", "--snakefile"),
-            str(self.root / "workflow" / "Snakefile"),
+            *("--snakefile", str(self.root / "workflow" / "Snakefile")),
             *("--workflow-profile", str(self.root / "workflow" / "profiles" / "default")),
             *("--directory", str(self.folder), "--configfile", str(configfile)),
             *("--cores", str(cores), "--nocolor", *arguments),
@@ -73,9 +76,10 @@ class Study:
         self, *arguments: str, cores: int = 2, trace: Path | None = None
     ) -> subprocess.CompletedProcess:
         """Run it; ``trace`` is a file for the system calls of its processes."""
-        command = self.command(*arguments, cores=cores)
+        if trace is None:
+            return run_snakemake(self.options(*arguments, cores=cores), OMP_NUM_THREADS="1")
         return subprocess.run(
-            command if trace is None else traced(command, trace),
+            traced(self.command(*arguments, cores=cores), trace),
             capture_output=True,
             text=True,
             check=False,

@@ -1,5 +1,6 @@
 """The image of ``envs/Containerfile``, built for real on a base that debootstrap makes."""
 
+import json
 import os
 import re
 import shutil
@@ -75,9 +76,8 @@ def container(root, volumes, tmp_path_factory):
 
 
 def test_the_image_runs_a_part_of_the_demo(container, tmp_path):
-    image = ("buildah", "inspect", "--type=image", "--format")
-    entry = run(*image, '{{join .OCIv1.Config.Entrypoint " "}}', IMAGE).split()
-    place = run(*image, "{{.OCIv1.Config.WorkingDir}}", IMAGE)
+    image = json.loads(run("buildah", "inspect", "--type=image", IMAGE))["OCIv1"]["config"]
+    entry, place = image["Entrypoint"], image["WorkingDir"]
     target = "results/demo/features/tissue_statistics/native/simulated/A1.h5"
     run(
         *("buildah", "run", "--isolation=chroot", f"--volume={tmp_path}:{place}"),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import openslide
 
 PLAUSIBLE_UM_PER_PX = (0.05, 20.0)
-"""Printing resolutions such as 72 dots an inch, left in by editors, fall outside."""
+"""Printing resolutions such as 72 dots an inch, left in plain TIFFs by editors, fall outside. The
+upper bound does not concern formats of scanners, which hold overviews too."""
 
 PLAIN_TIFF = "generic-tiff"
 """OpenSlide's name of a tiled TIFF without a vendor's marks."""
@@ -307,4 +308,6 @@ def _um_per_px(properties: "openslide._PropertyMap") -> float | None:
     except (KeyError, ValueError):
         return None
     smallest, largest = PLAUSIBLE_UM_PER_PX
-    return um_per_px if smallest <= um_per_px <= largest else None
+    if properties["openslide.vendor"] != PLAIN_TIFF:
+        largest = math.inf
+    return um_per_px if smallest <= um_per_px <= largest and math.isfinite(um_per_px) else None

@@ -143,6 +143,16 @@ def test_the_pixel_size_is_the_files_own(pyramid, png, tmp_path):
             assert slide.um_per_px is None
 
 
+def test_the_pixel_size_of_a_scanners_overview_is_no_printing_resolution(tmp_path):
+    path = tmp_path / "overview.svs"
+    said = "Aperio Image Library v1\n1000x800|MPP = 29.0"
+    tifffile.imwrite(
+        path, picture(), tile=(256, 256), photometric="rgb", description=said, metadata=None
+    )
+    with open_slide(path) as slide:
+        assert slide.um_per_px == 29.0
+
+
 @pytest.mark.parametrize("kind", ["pyramid", "png"])
 def test_the_thumbnail_keeps_the_shape(kind, request):
     with open_slide(request.getfixturevalue(kind)) as slide:
