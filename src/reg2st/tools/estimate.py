@@ -76,7 +76,7 @@ def price(jobs: Iterable[Job], rates: Sequence[Rate]) -> list[Cost]:
         if job.to_do:
             sizes.update(zip(job.outputs, map(median, zip(*outputs, strict=False)), strict=False))
         disk = sum(sizes.get(file, size_of(file)) for file in job.outputs)
-        if "budget" in job.traits:
+        if job.to_do and "budget" in job.traits:
             seconds = [float(job.traits["budget"])]
         costs.append(Cost(job, median(seconds or [0]), median(memory or [0]), disk, mark))
     return costs

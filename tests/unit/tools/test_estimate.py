@@ -119,6 +119,13 @@ def test_a_pilot_prices_the_study(pilot):
     assert megabytes_to_write(costs) == pytest.approx(added)
 
 
+def test_a_training_with_a_budget_costs_it_and_once_done_what_it_took():
+    rates = [rate(rule="read", seconds=2.0), rate(seconds=55.0, epochs="20", budget="60.0")]
+    traits = {"preset": "quick", "epochs": "200", "budget": "60.0"}
+    planned, done = price([job(**traits), job(**traits | {"epochs": "20"}, to_do=False)], rates)
+    assert (planned.seconds, done.seconds) == (60.0, 55.0)
+
+
 def test_another_study_prices_by_kind_epochs_and_inputs(pilot):
     other = {
         "name": "large",
