@@ -1,4 +1,4 @@
-"""Run snakemake in a fork of a process that has imported it: a dry run takes one second, not six."""
+"""Run snakemake in a fork of a process that has imported it, which saves most of a dry run."""
 
 import multiprocessing
 import os
