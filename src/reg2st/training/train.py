@@ -4,6 +4,8 @@ import dataclasses
 import json
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,49 @@ log = logging.getLogger(__name__)
 
 EMPTY_HISTORY = ["epoch", "learning_rate", "loss_total", "seconds"]
 """Columns of the history of a method without epochs."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a training that is killed goes on from.
+
+    Attributes:
+        tuning: file of the choice of settings.
+        checkpoint: the checkpoint file.
+        seconds: minimum time between two checkpoints.
+        fingerprint: hash of all inputs; files of a training with another one are ignored.
+    """
+
+    tuning: Path
+    checkpoint: Path
+    seconds: float
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+        run: the run with the settings that were chosen.
+        history: one row an epoch; empty for a method without epochs.
+        tuned: what was chosen; None for a run without ``tuning``.
+    """
+
+    run: RunSpec
+    model: Model
+    history: list[dict[str, Any]]
+    tuned: Tuned | None
+
+    def choice(self) -> dict[str, Any]:
+        """What ``run.json`` says of settings that the training chose."""
+        if self.tuned is None:
+            return {"chosen": self.model.chosen if isinstance(self.model, Regression) else {}}
+        return {
+            "chosen": self.tuned.chosen,
+            "held_out": self.tuned.held_out,
+            "trials": [dataclasses.asdict(trial) for trial in self.tuned.trials],
+        }
 
 
 def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float) -> None:
@@ -53,37 +98,22 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
 
     spots = sum(section.n_spots for section in sections)
     log.info("%s: %d sections, %d spots, %d genes.", out, len(sections), spots, len(genes))
-    checkpoint, tuning_record = out / "checkpoint.safetensors", out / "tuning.json"
-    fingerprint = record.fingerprint(run, precision, hashes)
+    unfinished = Unfinished(
+        tuning=out / "tuning.json",
+        checkpoint=out / "checkpoint.safetensors",
+        seconds=checkpoint_seconds,
+        fingerprint=record.fingerprint(run, precision, hashes),
+    )
     prepared = time.monotonic()
-    tuned = None
-    if run.tuning is not None:
-        tuned = tune(
-            run, sections, build, precision=precision, record=tuning_record, fingerprint=fingerprint
-        )
-        run = run.with_settings(tuned.settings)
-    model = build(run)
-    history = []
-    if isinstance(model, Network):
-        history = train_network(
-            model,
-            sections,
-            seed=run.key.seed,
-            precision=precision,
-            window_spots=run.window_spots,
-            checkpointing=Checkpointing(checkpoint, checkpoint_seconds, fingerprint),
-            epochs=tuned.epochs if tuned else None,
-        )
-    else:
-        model.fit(sections)
-    trained = time.monotonic()
+    trained = _train(run, sections, build, precision, unfinished)
+    seconds = time.monotonic() - prepared
+    model, history = trained.model, trained.history
     with written_whole(out / "history.tsv") as temporary:
         columns = None if history else EMPTY_HISTORY
         pd.DataFrame(history, columns=columns).to_csv(temporary, sep="\t", index=False)
     written = {
-        **record.identity(run),
-        "chosen": model.chosen if isinstance(model, Regression) else {},
-        **(_outcome(tuned) if tuned else {}),
+        **record.identity(trained.run),
+        **trained.choice(),
         "inputs": dataclasses.asdict(run.needs()),
         "precision": precision if isinstance(model, Network) else "float32",
         "training_sections": [section.name for section in sections],
@@ -95,7 +125,7 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
         "device": record.device_name(device),
         "threads": torch.get_num_threads(),
         "seconds_loading": round(prepared - started, 3),
-        "seconds_training": round(trained - prepared, 3),
+        "seconds_training": round(seconds, 3),
         "seconds_an_epoch": float(pd.DataFrame(history)["seconds"].median()) if history else None,
         "peak_memory_bytes": peak_memory_bytes(),
         "peak_device_memory_bytes": torch.cuda.max_memory_allocated() if device != "cpu" else 0,
@@ -105,19 +135,45 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
     }
     with written_whole(out / "run.json") as temporary:
         temporary.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    save_model(model, out / "model.safetensors", tuned.settings if tuned else None)
-    for unfinished in (checkpoint, tuning_record):
-        unfinished.unlink(missing_ok=True)
-        clear_leftovers(unfinished)
+    save_model(model, out / "model.safetensors", trained.tuned.settings if trained.tuned else None)
+    for file in (unfinished.checkpoint, unfinished.tuning):
+        file.unlink(missing_ok=True)
+        clear_leftovers(file)
 
 
-def _outcome(tuned: Tuned) -> dict[str, Any]:
-    """What ``run.json`` says of a choice."""
-    return {
-        "chosen": tuned.chosen,
-        "held_out": tuned.held_out,
-        "trials": [dataclasses.asdict(trial) for trial in tuned.trials],
-    }
+def _train(
+    run: RunSpec,
+    sections: list[SectionTensors],
+    build: Callable[[RunSpec], Model],
+    precision: str,
+    unfinished: Unfinished,
+) -> Trained:
+    tuned, history = None, []
+    fingerprint = unfinished.fingerprint
+    if run.tuning is not None:
+        tuned = tune(
+            run,
+            sections,
+            build,
+            precision=precision,
+            record=unfinished.tuning,
+            fingerprint=fingerprint,
+        )
+        run = run.with_settings(tuned.settings)
+    model = build(run)
+    if isinstance(model, Network):
+        history = train_network(
+            model,
+            sections,
+            seed=run.key.seed,
+            precision=precision,
+            window_spots=run.window_spots,
+            checkpointing=Checkpointing(unfinished.checkpoint, unfinished.seconds, fingerprint),
+            epochs=tuned.epochs if tuned else None,
+        )
+    else:
+        model.fit(sections)
+    return Trained(run, model, history, tuned)
 
 
 def sizes_of(section: SectionTensors, genes: list[str]) -> Sizes:
