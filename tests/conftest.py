@@ -78,22 +78,17 @@ def new_study(root):
 
 @pytest.fixture(scope="session")
 def run_once(root, tmp_path_factory, worker_id):
-    """Run a study to its end on two cores: one for all test processes, not to be changed.
-
-    Where there is strace, its system calls are in ``trace`` beside the folder.
-    """
+    """Run a study on two cores: one for all test processes, not to be changed."""
     own = tmp_path_factory.getbasetemp()
 
-    def run(name: str, config: dict) -> Study:
+    def run(name: str, config: dict, *arguments: str, trace: bool = False) -> Study:
         folder = (own if worker_id == "master" else own.parent) / name
         study = Study(root, folder, copy.deepcopy(config))
         output = folder.with_suffix(".log")
         with FileLock(folder.with_suffix(".lock")):
             if not output.exists():
                 folder.mkdir(exist_ok=True)
-                trace = folder.with_suffix(".trace") if shutil.which("strace") else None
-                report = ("--report", "results/tiny/report.html", "--report-after-run")
-                done = study.run(*report, trace=trace)
+                done = study.run(*arguments, trace=folder.with_suffix(".trace") if trace else None)
                 assert done.returncode == 0, done.stdout + done.stderr
                 output.write_text(done.stdout)
         study.output = output.read_text()
@@ -104,8 +99,12 @@ def run_once(root, tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def finished(run_once):
-    """The tiny study, finished."""
-    return run_once("finished", TINY)
+    """The tiny study, finished, with its report.
+
+    Where there is strace, its system calls are in ``finished.trace`` beside the folder.
+    """
+    report = ("--report", "results/tiny/report.html", "--report-after-run")
+    return run_once("finished", TINY, *report, trace=shutil.which("strace") is not None)
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults import Disk
+from faults import ONE_JOB_OF_EACH_RULE, Disk
 from studies import Study, smallest
 
 
 @pytest.fixture(scope="session")
 def undisturbed(run_once) -> Study:
-    """A finished study of which nothing was killed; its network has epochs to be killed in."""
+    """A study of which nothing was killed; its network has epochs to be killed in."""
     config = smallest()
     config["inputs"] = {"embeddings": [{"encoder": "efficientnet_lite0"}]}  # weights are fetched
     config["methods"]["reg2st"]["settings"] = {"epochs": 60}
     config["methods"]["histogene"] = {"preset": "quick", "settings": {"epochs": 1}}  # reads patches
-    return run_once("undisturbed", config)
+    return run_once("undisturbed", config, *ONE_JOB_OF_EACH_RULE)
 
 
 @pytest.fixture

@@ -8,6 +8,16 @@ from pathlib import Path
 
 import pytest
 
+ONE_JOB_OF_EACH_RULE = (
+    "results/tiny/folds/simulated/section_out.tsv",
+    "results/tiny/tables/regions.tsv",
+    "results/tiny/tables/comparison.tsv",
+    "results/tiny/figures/simulated/section_boxes/section_out.pdf",
+    "results/tiny/figures/simulated/gene_maps/section_out/A1.jpg",
+    "results/tiny/viewer/index.html",
+)
+"""Files that every rule of the smallest study leads to."""
+
 
 def trials(number: int) -> pytest.MarkDecorator:
     """Try something so often; ``make test-faults-short`` tries it once."""
