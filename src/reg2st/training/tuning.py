@@ -1,9 +1,9 @@
 """Choose the settings and epochs of a network inside its training sections, in a given time.
 
-The sections of one training patient are held out (one section where there is one patient), each
-candidate trains on the others for an equal share of the time, and the epoch with the highest mean
-PCC on what was held out wins. One share is left for the training on all sections. Time is that of
-the clock on a GPU, and the processor's on a CPU.
+The sections of one training patient are held out (one section where there is one patient, and a
+quarter of it where there is one section). Each candidate trains on the others for an equal share of
+the time, and the epoch with the highest mean PCC on what was held out wins. One share is left for
+the training on all sections. Time is that of the clock on a GPU, and the processor's on a CPU.
 """
 
 import copy
@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,20 +53,20 @@ class Tuned:
 
     Attributes:
         settings: overrides of the run's settings.
-        epochs: to train on all sections; None for as many as the settings say.
-        held_out: names of the sections that it was chosen on.
+        epochs: to train on all sections.
+        held_out: names of what it was chosen on.
         trials: every candidate, in the order of the config.
     """
 
     settings: dict[str, Any]
-    epochs: int | None
+    epochs: int
     held_out: list[str]
     trials: list[Trial]
 
     @property
     def chosen(self) -> dict[str, Any]:
         """The settings with the number of epochs, as tables show them."""
-        return self.settings if self.epochs is None else {**self.settings, "epochs": self.epochs}
+        return {**self.settings, "epochs": self.epochs}
 
 
 def tune(
@@ -113,13 +113,7 @@ def _choose(
     precision: str,
 ) -> Tuned:
     candidates = run.tuning.candidates()
-    held_out = hold_out(sections)
-    if not held_out:
-        log.info(
-            "One training section cannot be held out; the first value of each setting is taken."
-        )
-        return Tuned(candidates[0], None, [], [])
-    training = [section for section in sections if section not in held_out]
+    training, held_out = hold_out(sections)
     share = run.tuning.seconds / (len(candidates) + 1)
     trials = []
     for settings in candidates:
@@ -139,20 +133,34 @@ def _choose(
     return Tuned(best.settings, best.best_epoch, names, trials)
 
 
-def hold_out(sections: Sequence[SectionTensors]) -> list[SectionTensors]:
-    """The sections of the patient with the fewest spots; of one patient, its smallest section.
+def hold_out(
+    sections: Sequence[SectionTensors],
+) -> tuple[list[SectionTensors], list[SectionTensors]]:
+    """What to train on while choosing, and what to choose on.
 
-    Empty where there is one section.
+    Held out are the sections of the patient with the fewest spots; of one patient, its smallest
+    section; of one section, the quarter of its spots at the end of its longer side.
     """
     if len(sections) == 1:
-        return []
+        return _cut(sections[0])
     spots: dict[str, int] = {}
     for section in sections:
         spots[section.patient] = spots.get(section.patient, 0) + section.n_spots
-    if len(spots) == 1:
-        return [min(sections, key=lambda section: section.n_spots)]
     smallest = min(spots, key=spots.get)
-    return [section for section in sections if section.patient == smallest]
+    if len(spots) == 1:
+        held_out = [min(sections, key=lambda section: section.n_spots)]
+    else:
+        held_out = [section for section in sections if section.patient == smallest]
+    return [section for section in sections if section not in held_out], held_out
+
+
+def _cut(section: SectionTensors) -> tuple[list[SectionTensors], list[SectionTensors]]:
+    xy = section.positions
+    longer = int(torch.argmax(xy.amax(dim=0) - xy.amin(dim=0)))
+    order = torch.argsort(xy[:, longer], stable=True)
+    first, last = order.tensor_split([3 * len(order) // 4])
+    rest, quarter = (section.part(spots.sort().values) for spots in (first, last))
+    return [rest], [replace(quarter, name=f"{section.name}, a quarter")]
 
 
 def _try(

@@ -32,12 +32,21 @@ def section(name, patient, spots):
         ([("A1", "A", 20), ("B1", "B", 9), ("B2", "B", 9)], ["B1", "B2"]),
         ([("A1", "A", 9), ("A2", "A", 9), ("B1", "B", 20)], ["A1", "A2"]),
         ([("A1", "A", 20), ("A2", "A", 19)], ["A2"]),
-        ([("A1", "A", 20)], []),
     ],
 )
 def test_the_smallest_patient_is_held_out_and_of_one_patient_a_section(sections, expected):
-    held_out = hold_out([section(*each) for each in sections])
+    given = [section(*each) for each in sections]
+    training, held_out = hold_out(given)
     assert [each.name for each in held_out] == expected
+    assert training == [each for each in given if each.name not in expected]
+
+
+def test_of_one_section_the_quarter_at_the_end_of_its_longer_side_is_held_out():
+    xy = torch.tensor([[0, column] for column in (3, 0, 7, 1, 6, 2, 5, 4)])
+    ((rest,), (quarter,)) = hold_out([SectionTensors("A1", "A", xy)])
+    assert rest.array_xy[:, 1].tolist() == [3, 0, 1, 2, 5, 4]
+    assert quarter.array_xy[:, 1].tolist() == [7, 6]
+    assert quarter.name == "A1, a quarter"
 
 
 def run_of(made, values, seconds=20.0, names=("A1", "B1", "C1"), **fields):
@@ -153,8 +162,8 @@ def test_a_training_that_is_killed_after_the_choice_keeps_it(fitted, tmp_path):
     assert record["trials"] == trials, "with the seconds that they took"
 
 
-def test_one_section_cannot_be_held_out(fitted, tmp_path):
-    record = train(run_of(fitted, VALUES, names=("A1",)), tmp_path)
-    assert record["chosen"] == {"learning_rate": 1e-9, "width": 16}
-    assert record["held_out"] == record["trials"] == []
-    assert len((tmp_path / "history.tsv").read_text().splitlines()) == 31
+def test_of_one_section_a_part_chooses(fitted, tmp_path):
+    record = train(run_of(fitted, {"learning_rate": (1e-9, 3e-3)}, names=("A1",)), tmp_path)
+    assert record["chosen"]["learning_rate"] == 3e-3
+    assert record["held_out"] == ["A1, a quarter"]
+    assert record["training_sections"] == ["A1"]
