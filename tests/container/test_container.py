@@ -78,7 +78,7 @@ def container(root, volumes, tmp_path_factory):
 def test_the_image_runs_a_part_of_the_demo(container, tmp_path):
     image = json.loads(run("buildah", "inspect", "--type=image", IMAGE))["OCIv1"]["config"]
     entry, place = image["Entrypoint"], image["WorkingDir"]
-    target = "results/demo/features/tissue_statistics/native/simulated/A1.h5"
+    target = "results/demo/features/mean_grey/native/simulated/A1.h5"
     run(
         *("buildah", "run", "--isolation=chroot", f"--volume={tmp_path}:{place}"),
         *(container, "--", *entry, target, "--cores", "1"),
