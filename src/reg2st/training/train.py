@@ -37,13 +37,13 @@ class Unfinished:
     Attributes:
         tuning: file of the choice of settings.
         checkpoint: the checkpoint file.
-        seconds: minimum time between two checkpoints.
+        checkpoint_seconds: minimum time between two checkpoints.
         fingerprint: hash of all inputs; files of a training with another one are ignored.
     """
 
     tuning: Path
     checkpoint: Path
-    seconds: float
+    checkpoint_seconds: float
     fingerprint: str
 
 
@@ -101,7 +101,7 @@ def train_run(run: RunSpec, out: Path, *, device: str, checkpoint_seconds: float
     unfinished = Unfinished(
         tuning=out / "tuning.json",
         checkpoint=out / "checkpoint.safetensors",
-        seconds=checkpoint_seconds,
+        checkpoint_seconds=checkpoint_seconds,
         fingerprint=record.fingerprint(run, precision, hashes),
     )
     prepared = time.monotonic()
@@ -168,7 +168,9 @@ def _train(
             seed=run.key.seed,
             precision=precision,
             window_spots=run.window_spots,
-            checkpointing=Checkpointing(unfinished.checkpoint, unfinished.seconds, fingerprint),
+            checkpointing=Checkpointing(
+                unfinished.checkpoint, unfinished.checkpoint_seconds, fingerprint
+            ),
             epochs=tuned.epochs if tuned else None,
         )
     else:

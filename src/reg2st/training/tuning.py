@@ -127,7 +127,7 @@ def _choose(
     if not scored:
         raise UserError(
             f"No candidate of {run.key.method} gave a PCC on {', '.join(names)}; list smaller "
-            "values of learning_rate under the method's 'tuned'."
+            "values of learning_rate under the method's 'tuned', or train on more spots."
         )
     best = max(scored, key=lambda trial: trial.mean_pcc)
     return Tuned(best.settings, best.best_epoch, names, trials)
