@@ -53,7 +53,7 @@ demo: $(VENV)/.installed
 		--report results/demo/report.html --report-after-run --logger oneline
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 3 --dist worksteal
 
 test-catalog: $(VENV)/.installed
 	$(SNAKEMAKE) --directory .test --cores 2 --logger oneline
@@ -65,10 +65,10 @@ test-container: $(VENV)/.installed-test
 	REG2ST_TEST_CONTAINER=1 $(BIN)/pytest -s tests/container -o timeout=3600
 
 test-faults: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 2 --dist worksteal -m faults tests/faults
+	$(BIN)/pytest --numprocesses 3 --dist worksteal -m faults tests/faults
 
 test-faults-short: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "faults and not long" tests/faults
+	$(BIN)/pytest --numprocesses 3 --dist worksteal -m "faults and not long" tests/faults
 
 test-regression: $(VENV)/.installed-test
 	REG2ST_TEST_REGRESSION=1 $(BIN)/pytest tests/regression tests/workflow/test_declared_files.py

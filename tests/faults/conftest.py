@@ -16,7 +16,6 @@ def undisturbed(run_once) -> Study:
     config = smallest()
     config["inputs"] = {"embeddings": [{"encoder": "efficientnet_lite0"}]}  # weights are fetched
     config["methods"]["reg2st"]["settings"] = {"epochs": 60}
-    config["methods"]["histogene"] = {"preset": "quick", "settings": {"epochs": 1}}  # reads patches
     return run_once("undisturbed", config, *ONE_JOB_OF_EACH_RULE)
 
 

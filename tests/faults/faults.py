@@ -10,6 +10,7 @@ import pytest
 
 ONE_JOB_OF_EACH_RULE = (
     "results/tiny/folds/simulated/section_out.tsv",
+    "results/tiny/patches/native/simulated/A1.h5",
     "results/tiny/tables/regions.tsv",
     "results/tiny/tables/comparison.tsv",
     "results/tiny/figures/simulated/section_boxes/section_out.pdf",

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from locales import ASCII, latin_1
 from reg2st.sections.simulate.simulated_section import SectionPaths, simulate_section
 
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "OMP_NUM_THREADS": "1"}
 FAILURE = "There is no section to train on: of the genes of the panel, B1 has 1 spot."
 
 
@@ -55,12 +55,12 @@ def ended(new_study, tmp_path_factory):
     }
     report = ("--report", "results/small/report.html", "--report-after-run")
     done = subprocess.run(
-        study.command(*report),
+        study.command("comparison", *report),
         capture_output=True,
         text=True,
         encoding="ascii",
         check=False,
-        env={**os.environ, **ASCII},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **ASCII},
     )
     return study, done
 
@@ -113,9 +113,28 @@ def test_a_figure_without_anything_to_show_says_why(ended):
     assert "there is no gene to map" in log.read_text(encoding="utf-8")
 
 
+def test_a_table_is_the_same_in_a_locale_of_latin_1(ended, new_study, tmp_path):
+    study, _ = ended
+    again = new_study(tmp_path / "copy", study)
+    table = again.results / "tables" / "comparison.md"
+    table.unlink()
+    done = subprocess.run(
+        again.command(str(table.relative_to(again.folder))),
+        capture_output=True,
+        text=True,
+        encoding="latin-1",
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **latin_1(tmp_path)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = table.read_text(encoding="utf-8")
+    assert "–" in text
+    assert text == (study.results / "tables" / "comparison.md").read_text(encoding="utf-8")
+
+
 def test_only_the_check_is_left_and_a_folder_that_is_deleted_is_tried_again(ended):
     study, _ = ended
-    assert study.planned() == {"check_runs", "all"}
+    assert study.planned("comparison") == {"check_runs", "comparison"}
     record = study.results / "runs/mine/section_out/ridge/full/seed-0/fold-A1/run.json"
     record.unlink()
     assert "fit_regression" in study.planned()

@@ -20,8 +20,7 @@ CONFIG = {
         }
     },
     "splits": ["section_out"],
-    "inputs": {"embeddings": [{"encoder": "tissue_statistics"}]},
-    "methods": {"ridge": {}},
+    "methods": {"train_mean": {}},
 }
 SECTION = "results/small/sections/simulated/A1.h5ad"
 SCORES = "results/small/scores/simulated.parquet"

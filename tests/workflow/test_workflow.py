@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import subprocess
 
 import pandas as pd
 import pytest
@@ -83,18 +84,19 @@ def test_the_paper_is_planned(study, root):
     for folder in ("config", "resources"):
         (study.folder / folder).symlink_to(root / folder)
     study.config = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    # Processor time, which other tests on the machine hardly change.
+    # Processor time, which other tests on the machine hardly change, of a command of its own.
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    done = study.run("--dry-run", "--quiet", "rules")
+    done = subprocess.run(
+        study.command("--dry-run", "--quiet", "rules"), capture_output=True, text=True
+    )
     seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    assert done.returncode == 0, done.stdout + done.stderr
-    counts = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    counts = counts_of_rules(done)
     assert int(counts["read_section"]) == 48
     networks = {"reg2st", "histogene", "hist2st", "thitogene"}
     assert networks < set(study.config["methods"])
     assert int(counts["train_network"]) == 56 * len(networks)
     assert int(counts["fit_regression"]) == 56 * (len(study.config["methods"]) - len(networks))
-    assert seconds < 25, "16 s on an idle machine"
+    assert 5 < seconds < 25, "16 s on an idle machine"
 
 
 def counts_of_rules(done):

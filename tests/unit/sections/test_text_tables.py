@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from locales import ASCII, latin_1
 from reg2st.base.errors import UserError
 from reg2st.sections.panels import read_panel
 from reg2st.sections.readers.st import read_labels, read_spots
@@ -192,13 +193,13 @@ with job(sys.argv[3]) as log:
 """
 
 
-@pytest.mark.parametrize("name", ["C", "en_US.ISO-8859-1"])
-def test_text_is_utf_8_whatever_the_locale(write, tmp_path, name):
+@pytest.mark.parametrize("single_byte", [lambda folder: ASCII, latin_1], ids=["ASCII", "Latin-1"])
+def test_text_is_utf_8_whatever_the_locale(write, tmp_path, single_byte):
     labels = write(LABELS.replace("in situ", "µ-Läsion"))
     panel, log = tmp_path / "panel.txt", tmp_path / "log"
-    told = {"LC_ALL": name, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, labels, panel, log], env={**os.environ, **told}
+        [sys.executable, "-c", ELSEWHERE, labels, panel, log],
+        env={**os.environ, **single_byte(tmp_path)},
     )
     assert done.returncode == 0, log.read_text(encoding="utf-8")
     assert read_panel(panel) == ["TNFα", "µ-Läsion", "fat"]
