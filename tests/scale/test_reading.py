@@ -25,8 +25,8 @@ pytestmark = pytest.mark.scale
 
 FIELD = View(field_px=224)
 BATCH = 16
-MIDDLE = (2500, 7000)
-"""Range of x and of y, in px, that lies on the tissue of C4."""
+ON_TISSUE_PX = (2500, 7000)
+"""Range of x and of y that lies on the tissue of C4."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def encoder(tmp_path_factory):
 def places(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Names and centres of places at random on the tissue."""
     names = np.array([f"place {each}" for each in range(number)])
-    return names, np.random.default_rng(0).uniform(*MIDDLE, (number, 2))
+    return names, np.random.default_rng(0).uniform(*ON_TISSUE_PX, (number, 2))
 
 
 def seconds_to_read(slide, threads: int, number: int = 1600) -> float:
