@@ -45,13 +45,13 @@ def paired_wilcoxon(first: ArrayLike, second: ArrayLike) -> PairedTest:
         second: the same sections, ``[S]``; pairs with a NaN are left out.
 
     Returns:
-        The outcome; p and effect size are NaN where no pair differs.
+        The outcome; p and effect size are NaN where no pair differs, and for a single pair.
     """
     from scipy.stats import wilcoxon
 
     difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     difference = difference[~np.isnan(difference)]
-    if not difference.any():
+    if len(difference) < 2 or not difference.any():
         return PairedTest(np.nan, np.nan, len(difference))
     test = {"zero_method": "pratt", "alternative": "greater"}
     in_favour = wilcoxon(difference, **test)

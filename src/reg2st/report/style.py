@@ -149,6 +149,7 @@ def save(figure: Figure, *paths: str | os.PathLike) -> None:
         kind = os.fspath(path).rsplit(".", 1)[-1]
         with rc_context(STYLE), written_whole(path) as temporary:
             figure.savefig(temporary, format=kind, **FORMATS[kind])
+            figure.set_layout_engine("none")  # it is laid out, which takes as long as drawing
             if kind == "png":
                 _reduce_to_palette(temporary)
 

@@ -201,6 +201,9 @@ def test_the_effect_size_says_how_many_ranks_favour_the_first():
     assert (test.rank_biserial, test.n) == (0, 3)
     tied = paired_wilcoxon([5, 6, 7], [5, 6, 7])
     assert np.isnan([tied.p, tied.rank_biserial]).all()
+    single = paired_wilcoxon([0.5, np.nan], [0.2, 0.1])
+    assert np.isnan([single.p, single.rank_biserial]).all()
+    assert single.n == 1
 
 
 def test_zeros_are_ranked_as_pratt_does():

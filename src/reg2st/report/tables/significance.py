@@ -43,7 +43,7 @@ def significance(scores: pd.DataFrame, *, reference: str, metric: Metric = PCC) 
         f"p: one-sided Wilcoxon signed-rank test that the method's median {metric.label} of a "
         f"section is {metric.better}, over sections (zero_method pratt), as in the Reg2ST paper. "
         "It takes sections of one patient as independent, which they are not: trust the interval "
-        "over patients.",
+        "over patients. One section alone is not tested.",
         f"Difference: of mean {metric.label}, over sections. 95 % over patients: bootstrap of "
         "whole patients, for three patients or more. Rank-biserial: effect size from -1 to 1.",
     )
