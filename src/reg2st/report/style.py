@@ -82,8 +82,8 @@ METHOD_COLOURS = {
 """Okabe and Ito's palette, told apart with any colour vision; grey for the training mean,
 Tol's muted palette for SPRIG and the newer methods."""
 
-SPARE_COLOURS = ("#999933", "#AA4499", "#117733", "#44AA99", "#332288")
-"""For methods beyond those above (Tol's muted palette)."""
+SPARE_COLOURS = ("#EE8866", "#77AADD", "#BBCC33", "#FFAABB", "#AAAA00")
+"""For methods beyond those above (Tol's light palette)."""
 
 REGION_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"),

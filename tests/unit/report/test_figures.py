@@ -17,6 +17,7 @@ from PIL import Image
 from reg2st.base.errors import UserError
 from reg2st.evaluation.correlations import pearson
 from reg2st.evaluation.metrics import MSE
+from reg2st.models import registry
 from reg2st.report.figures.ablation import ablation_bars
 from reg2st.report.figures.expected_pcc import expected_pcc
 from reg2st.report.figures.expression_level import expression_level
@@ -40,10 +41,7 @@ from reg2st.report.style import (
 from reg2st.sections.section_file import load_section_arrays, write_section
 from sections import about, log_expression
 
-METHODS = (
-    *("brightness", "ridge", "sister_section", "histogene", "hist2st", "thitogene", "hggep"),
-    *("foundation_ridge", "reg2st"),
-)
+METHODS = (*(name for name in registry.METHODS if name != "train_mean"), "foundation_ridge")
 LONG_VARIANTS = ("full", "without_contrastive_learning_at_all", "positions_augmented_by_shifting")
 SECTIONS_OF = dict.fromkeys("ABCD", 6) | dict.fromkeys("EFGH", 3)
 HER2ST = [f"{patient}{n + 1}" for patient, count in SECTIONS_OF.items() for n in range(count)]
@@ -429,10 +427,10 @@ def mapped(section, predictions, genes, split="section_out"):
     )
 
 
-@pytest.mark.parametrize("n_methods", [1, 9])
+@pytest.mark.parametrize("n_methods", [1, 6, 7, 16])
 def test_gene_maps(tmp_path, n_methods):
     section = section_file(tmp_path)
-    names = ("reg2st", *METHODS[:7], "a_new_method_with_a_long_name")[:n_methods]
+    names = ("a_new_method_with_a_long_name", *METHODS)[:n_methods]
     predictions = {
         (name, "full", "quick"): prediction_file(tmp_path, section, name, 0.1)[0] for name in names
     }
@@ -493,10 +491,10 @@ def test_gene_maps_draw_a_gene_that_one_method_predicts_as_constant(tmp_path):
     assert not blank.collections[0].get_array().any()
 
 
-@pytest.mark.parametrize("n_methods", [0, 1, 9])
+@pytest.mark.parametrize("n_methods", [0, 1, 9, 16])
 def test_region_maps(tmp_path, n_methods):
     section = section_file(tmp_path)
-    names = ("reg2st", *METHODS[:7], "a_new_method_with_a_long_name")[:n_methods]
+    names = ("a_new_method_with_a_long_name", *METHODS)[:n_methods]
     predictions = {
         (name, "full", "quick"): prediction_file(tmp_path, section, name, 0.1)[0] for name in names
     }

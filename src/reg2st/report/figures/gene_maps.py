@@ -1,6 +1,7 @@
 """Maps of genes on the slide: observed beside the predictions of each method."""
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -41,6 +42,10 @@ from reg2st.sections.section_file import load_section_arrays
 log = logging.getLogger(__name__)
 
 LIMIT_SD = 2.0
+COLUMNS = 8
+"""Most maps side by side: of more, the numbers above them would overlap."""
+
+COLOUR_BAR_IN = 0.5
 
 
 @styled
@@ -55,7 +60,7 @@ def gene_maps(
     best_genes: int = 3,
     metric: Metric = PCC,
 ) -> Figure:
-    """A row a gene: the slide, the observed expression, and each method's prediction.
+    """A row a gene, or several: the slide, the observed expression, and each method's prediction.
 
     Every map is standardised over the spots of the section (mean 0, SD 1) and all share one
     colour scale: PCC compares patterns, and predictions vary far less than observations, which
@@ -105,33 +110,42 @@ def gene_maps(
             reached[name] = scored[metric.name]
 
     frame = Frame.around(observed)
-    panel_in = (PAGE_IN - 0.3) / (len(maps) + 1)
+    n_panels = len(maps) + 1
+    rows_a_gene = math.ceil(n_panels / COLUMNS)
+    n_columns = math.ceil(n_panels / rows_a_gene)
+    n_rows = rows_a_gene * len(genes)
+    named_rows = n_rows if rows_a_gene > 1 else 1
+    panel_in = (PAGE_IN - 0.3) / n_columns
     characters = max(6, int(panel_in / CHARACTER_IN))
     headers = [wrapped(name, characters) for name in ("H&E", *maps)]
-    header_in = LINE_IN * max(header.count("\n") for header in headers)
+    header_in = LINE_IN * max(header.count("\n") + (rows_a_gene > 1) for header in headers)
     row_in = frame.height_in(panel_in) + 3 * LINE_IN
-    figure = new_figure(PAGE_IN, 0.95 + header_in + row_in * len(genes))
+    figure = new_figure(PAGE_IN, 0.95 + header_in * named_rows + row_in * n_rows)
     title_above(figure, title)
-    panels = figure.subplots(len(genes), len(maps) + 1, squeeze=False)
+    panels = figure.subplots(n_rows, n_columns, squeeze=False)
     scale = Normalize(-LIMIT_SD, LIMIT_SD)
     name_characters = max(8, int((row_in - 2 * LINE_IN) / CHARACTER_IN))
-    for row, gene in enumerate(genes):
-        draw_slide(panels[row, 0], section_file, frame, headers[0] if row == 0 else "")
-        panels[row, 0].set_ylabel(wrapped(gene, name_characters), fontstyle="italic")
-        for column, (name, values) in enumerate(maps.items(), start=1):
-            axes = panels[row, column]
+    of_genes = panels.reshape(len(genes), rows_a_gene * n_columns)
+    for row, (gene, of_gene) in enumerate(zip(genes, of_genes, strict=True)):
+        above = headers if row * rows_a_gene < named_rows else [""] * n_panels
+        draw_slide(of_gene[0], section_file, frame, above[0])
+        of_gene[0].set_ylabel(wrapped(gene, name_characters), fontstyle="italic")
+        for axes, header, (name, values) in zip(of_gene[1:], above[1:], maps.items(), strict=False):
             spots = draw_spots(axes, observed.pixel_xy, frame, norm=scale, cmap=EXPRESSION_COLOURS)
             spots.set_array(_standardised(values[:, row]))
-            lines = [headers[column]] if row == 0 else []
+            lines = [header] if header else []
             if name != "Observed":
                 lines.append(_told(metric, reached[name][row]))
             lines.append(f"SD {number(values[:, row].std(), 2)}")
             axes.set_title("\n".join(lines), fontsize=FONT_PT, loc="center", pad=2)
-    draw_scale_bar(panels[-1, 0], frame, observed.um_per_px)
+        for axes in of_gene[n_panels:]:
+            axes.set_visible(False)
+    draw_scale_bar(of_genes[-1, 0], frame, observed.um_per_px)
     figure.colorbar(
         ScalarMappable(scale, EXPRESSION_COLOURS),
         ax=panels,
         location="bottom",
+        fraction=COLOUR_BAR_IN / figure.get_size_inches()[1],
         label=f"{target.unit}, SD from the section's mean",
         extend="both",
         shrink=0.4,
