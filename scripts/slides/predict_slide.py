@@ -6,6 +6,7 @@ with job(snakemake.log[0], snakemake.threads):
     from pathlib import Path
 
     from reg2st.base.devices import claim_device
+    from reg2st.base.memory import keep_freed_memory
     from reg2st.training.slide_embedding import SlideFiles
     from reg2st.training.slide_prediction import SlideRow, predict_slide
 
@@ -18,6 +19,8 @@ with job(snakemake.log[0], snakemake.threads):
         tissue=Path(tissue) if tissue else None,
     )
     with claim_device() as device:
+        if device == "cpu":
+            keep_freed_memory()
         predict_slide(
             SlideRow.model_validate(snakemake.params.row),
             files,

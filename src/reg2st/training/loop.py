@@ -13,7 +13,6 @@ import torch
 from tqdm import tqdm
 
 from reg2st.base.errors import UserError
-from reg2st.base.memory import keep_freed_memory
 from reg2st.models.interface import Network, SectionTensors
 from reg2st.models.layers import hold_positions
 from reg2st.models.windows import Window, in_windows
@@ -87,8 +86,6 @@ def train_network(
         UserError: the loss is not finite; the last good checkpoint is kept.
     """
     device = next(model.parameters()).device
-    if device.type == "cpu":
-        keep_freed_memory()
     hold_positions(model, sections)
     model.prepare(sections)
     parts = in_windows(sections, window_spots) if model.sees_all_spots else sections

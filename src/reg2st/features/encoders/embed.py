@@ -17,7 +17,7 @@ import numpy as np
 
 from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
-from reg2st.base.memory import is_out_of_memory, keep_freed_memory
+from reg2st.base.memory import is_out_of_memory
 from reg2st.base.progress import Progress
 from reg2st.features.encoders.encoder import LoadedEncoder
 from reg2st.features.encoders.finished_rows import FinishedRows
@@ -156,8 +156,6 @@ def embed_places(
     network_on_cpu = device.type == "cpu" and not loaded.without_network
     if batch_size is None:
         batch_size = BATCH_SIZE_ON_CPU if network_on_cpu else BATCH_SIZE
-    if network_on_cpu:
-        keep_freed_memory()
     loaded.to(device)
 
     with (
