@@ -54,6 +54,17 @@ def test_the_demo(root, study):
 
 
 @pytest.mark.timeout(3600)
+def test_methods_of_the_demo_beat_the_training_mean(root, study):
+    """By MSE; MISO's loss fixes no scale."""
+    study.config = yaml.safe_load((root / "config/demo.yaml").read_text())
+    scores = "results/demo/scores/simulated.parquet"
+    done = study.run(scores)
+    assert done.returncode == 0, done.stdout + done.stderr
+    mse = pd.read_parquet(study.folder / scores).groupby("method")["mse"].mean()
+    assert set(mse.index[mse > mse["train_mean"]]) == {"miso"}
+
+
+@pytest.mark.timeout(3600)
 def test_six_real_sections(root, study, shared):
     for folder in ("config", "resources"):
         (study.folder / folder).symlink_to(root / folder)
