@@ -36,7 +36,7 @@ class Table:
         shown: the same rows as text, for readers.
         leading: the first columns of ``shown``, by which its rows are grouped.
         notes: sentences that stand below the table.
-        brief: further columns that a terminal has room for; all, if none are named.
+        brief: further columns that a terminal or a first page has room for; all, if none are named.
     """
 
     name: str
@@ -46,6 +46,12 @@ class Table:
     leading: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     brief: tuple[str, ...] = ()
+
+    @property
+    def brief_columns(self) -> list[str]:
+        """Columns of ``shown`` that a terminal or a first page has room for."""
+        named = (*self.leading, *self.brief)
+        return [column for column in self.shown if not self.brief or column in named]
 
 
 def write_table(table: Table, *paths: str | os.PathLike) -> None:
@@ -76,7 +82,7 @@ def as_html(table: Table) -> str:
     hidden = ", ".join(
         f".brief :is(th, td):nth-child({number})"
         for number, column in enumerate(table.shown, start=1)
-        if table.brief and column not in (*table.leading, *table.brief)
+        if column not in table.brief_columns
     )
     style = f"<style>{hidden} {{ display: none }}</style>\n" if hidden else ""
     return (
@@ -106,8 +112,7 @@ def as_latex(table: Table) -> str:
 
 def as_text(table: Table) -> str:
     """The readable form for a terminal: each group under its name, its brief columns, no notes."""
-    columns = [column for column in table.brief or table.shown if column in table.shown]
-    columns = [column for column in columns if column not in table.leading]
+    columns = [column for column in table.brief_columns if column not in table.leading]
     head, rule, *rows = _tabulated(table.shown[columns], "simple").splitlines()
     lines = [table.title, f"  {head}", f"  {rule}"]
     last = ""

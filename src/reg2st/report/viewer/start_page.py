@@ -28,7 +28,7 @@ def write_start_page(
         folder: where ``index.html`` is written.
         study: its name.
         provenance: where the numbers come from, by name.
-        table: the comparison of the methods; None in a study that trains nothing.
+        table: the comparison of the methods, shown in brief; None in a study that trains nothing.
     """
     folder = Path(folder)
     pages = [json.loads(Path(summary).read_text(encoding="utf-8")) for summary in summaries]
@@ -40,8 +40,8 @@ def write_start_page(
         if table is None
         else {
             "title": table.title,
-            "columns": list(table.shown),
-            "rows": table.shown.to_numpy().tolist(),
+            "columns": table.brief_columns,
+            "rows": table.shown[table.brief_columns].to_numpy().tolist(),
             "notes": list(table.notes),
         },
         "provenance": [
