@@ -48,7 +48,7 @@ def test_the_demo(root, study):
     config["splits"].append("patient_out")
     dataset = config["datasets"]["simulated"]
     dataset["source"]["simulation"]["patients"] = 3
-    dataset["folds"]["section_out"].append("C1")
+    dataset["folds"]["section_out"] = ["A1", "B1", "C1"]
     study.config = config
     assert_close(compared(root, study, "demo"))
 
