@@ -1,7 +1,6 @@
 """Maps of genes on the slide: observed beside the predictions of each method."""
 
 import logging
-import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +21,7 @@ from reg2st.report.figures.slide_maps import (
     draw_slide,
     draw_spots,
     read_predictions,
+    rows_and_columns,
     section_title,
 )
 from reg2st.report.labels import MethodKey, in_fixed_order
@@ -46,6 +46,7 @@ COLUMNS = 8
 """Most maps side by side: of more, the numbers above them would overlap."""
 
 COLOUR_BAR_IN = 0.5
+"""Height that is kept for the colour scale."""
 
 
 @styled
@@ -111,8 +112,7 @@ def gene_maps(
 
     frame = Frame.around(observed)
     n_panels = len(maps) + 1
-    rows_a_gene = math.ceil(n_panels / COLUMNS)
-    n_columns = math.ceil(n_panels / rows_a_gene)
+    rows_a_gene, n_columns = rows_and_columns(n_panels, COLUMNS)
     n_rows = rows_a_gene * len(genes)
     named_rows = n_rows if rows_a_gene > 1 else 1
     panel_in = (PAGE_IN - 0.3) / n_columns

@@ -1,6 +1,5 @@
 """The pathologist's regions on the slide beside clusters of observed and predicted expression."""
 
-import math
 import os
 from collections.abc import Mapping
 
@@ -21,6 +20,7 @@ from reg2st.report.figures.slide_maps import (
     draw_slide,
     draw_spots,
     read_predictions,
+    rows_and_columns,
     section_title,
 )
 from reg2st.report.labels import MethodKey, counted
@@ -95,8 +95,7 @@ def region_maps(
 
     frame = Frame.around(arrays)
     n_panels = len(maps) + 1
-    n_rows = math.ceil(n_panels / COLUMNS)
-    n_columns = math.ceil(n_panels / n_rows)
+    n_rows, n_columns = rows_and_columns(n_panels, COLUMNS)
     panel_in = PAGE_IN / n_columns
     characters = int(panel_in / CHARACTER_IN)
     headers = ["\n".join(wrapped(line, characters) for line in name.split("\n")) for name in maps]

@@ -1,5 +1,6 @@
 """What all maps on a slide share: the part that is drawn, spots as discs, the scale."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +49,12 @@ class Frame:
     def height_in(self, width_in: float) -> float:
         """Printed height of a map of a printed width, inches."""
         return min(width_in * self.height / self.width, TALLEST_IN)
+
+
+def rows_and_columns(n_panels: int, most_columns: int) -> tuple[int, int]:
+    """The fewest rows that hold the panels, and the fewest columns that these rows need."""
+    n_rows = math.ceil(n_panels / most_columns)
+    return n_rows, math.ceil(n_panels / n_rows)
 
 
 def read_predictions(
