@@ -85,9 +85,12 @@ Tol's muted palette for SPRIG and the newer methods."""
 SPARE_COLOURS = ("#EE8866", "#77AADD", "#BBCC33", "#FFAABB", "#AAAA00")
 """For methods beyond those above (Tol's light palette)."""
 
+FURTHER_COLOURS = ("#999933", "#AA4499", "#117733", "#44AA99", "#332288")
+"""For what is not a method (Tol's muted palette): dark enough for lines on white."""
+
 REGION_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"),
-    *SPARE_COLOURS,
+    *FURTHER_COLOURS,
 )
 """Of labelled regions, in the order of their names."""
 

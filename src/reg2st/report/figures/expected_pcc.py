@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reg2st.evaluation.expectation import agreement, expected_and_true
-from reg2st.report.labels import MethodKey, method_label, split_label
+from reg2st.report.labels import MethodKey, counted, method_label, split_label
 from reg2st.report.style import (
     DARK,
     GREY,
@@ -65,7 +65,8 @@ def expected_pcc(
     left.plot(ends, ends, color=GREY, linewidth=0.8)
     left.set_xlabel("Expected PCC of a gene")
     left.set_ylabel("PCC reached in a test section")
-    left.set_title(f"{known['gene'].nunique()} genes in {len(sections)} sections")
+    genes = counted(known["gene"].nunique(), "gene")
+    left.set_title(f"{genes} in {counted(len(sections), 'section')}")
 
     patients = list(dict.fromkeys(sections["patient"]))
     place = sections["patient"].map({patient: row for row, patient in enumerate(patients)})

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from reg2st.report.labels import counted, in_fixed_order, method_label, split_label
 from reg2st.report.style import (
     COLUMN_IN,
+    FURTHER_COLOURS,
     PAGE_IN,
-    SPARE_COLOURS,
     NothingToShow,
     legend_above,
     method_keys,
@@ -50,7 +50,7 @@ def training_curves(histories: pd.DataFrame, *, split: str) -> Figure:
     n_columns = min(COLUMNS, len(keys))
     n_rows = math.ceil(len(keys) / n_columns)
     parts = dict.fromkeys(part for key in keys for part in _parts(runs[key]))
-    colours = dict(zip(parts, ("black", *SPARE_COLOURS * 3), strict=False))
+    colours = dict(zip(parts, ("black", *FURTHER_COLOURS * 3), strict=False))
     figure = new_figure(COLUMN_IN if n_columns == 1 else PAGE_IN, 0.75 + 1.9 * n_rows)
     for place, key in enumerate(keys):
         axes = figure.add_subplot(n_rows, n_columns, place + 1)
