@@ -95,7 +95,7 @@ def test_one_stream_is_not_slower_than_cutting_first(shared, encoder, tmp_path, 
 
     def two_steps():
         cut_patches(slide, section, FIELD, patches)
-        images = read_patches(patches).images
+        images = read_patches(patches).images[:]
         for start in range(0, len(images), BATCH):
             with torch.inference_mode():
                 encoder(torch.from_numpy(images[start : start + BATCH]))

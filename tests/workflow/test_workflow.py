@@ -1,15 +1,21 @@
 """The whole workflow on a tiny simulated study, run as a user would."""
 
 import json
+import os
 import re
 import resource
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, DAGSettings, ResourceSettings
 
 from bench_folder import make_task
+from reg2st.tools import ROOT
+from reg2st.tools.plan import SILENT
 
 
 def test_it_ends_with_table_figures_and_report(finished):
@@ -147,3 +153,29 @@ def test_training_on_one_dataset_and_testing_on_another_is_planned(shipped_study
     counts = counts_of_rules(study.run("--dry-run", "--quiet", "rules"))
     assert int(counts["read_section"]) == 7
     assert int(counts["fit_regression"]) == len(study.config["methods"])
+
+
+def test_stored_patches_request_little_memory(study, monkeypatch):
+    """Patches of 200,000 spots take 30 GB of disk; a job holds those of a batch."""
+    study.config["methods"]["histogene"] = {"preset": "quick"}
+    study.command()
+    monkeypatch.chdir(study.folder)
+
+    def jobs():
+        config = ConfigSettings(configfiles=[Path("config.yaml")])
+        with SnakemakeApi(SILENT) as api:
+            planned = api.workflow(
+                ResourceSettings(cores=1), config, snakefile=ROOT / "workflow" / "Snakefile"
+            )
+            planned.dag(DAGSettings()).execute_workflow("dryrun")
+        every = planned._workflow.dag.jobs
+        return [job for job in every if job.wildcards_dict.get("method") == "histogene"]
+
+    for job in jobs():
+        for file in job.input:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).touch()
+            if "/patches/" in file:
+                os.truncate(file, 30 * 10**9)
+    requested = {job.rule.name: job.resources["mem_mb"] for job in jobs()}
+    assert requested == {"train_network": 6000 + 3 * 2000, "predict": 4000 + 5 * 2000}

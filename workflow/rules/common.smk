@@ -89,6 +89,17 @@ def reading_image(base, per_mb, of=None):
     return amount
 
 
+def reading_on_demand(base, per_mb, at_most_mb=2000):
+    """As `growing`, of a job that reads patches and tiles on demand: of them no more counts."""
+
+    def amount(wildcards, input, attempt):
+        on_demand = megabytes(filter(LAYOUT.is_read_on_demand, input))
+        held = megabytes(input) - on_demand + min(on_demand, at_most_mb)
+        return attempt * round(base + per_mb * held)
+
+    return amount
+
+
 def megabytes(files):
     # `input.size_mb` checks all files at once, which takes a fifth of a dry run's time.
     return sum(os.path.getsize(file) for file in files) / 1e6

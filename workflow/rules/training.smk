@@ -19,7 +19,7 @@ rule train_network:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=growing(6000, per_mb=3),
+        mem_mb=reading_on_demand(6000, per_mb=3),
         runtime=growing(240, per_mb=0.2),
         gpu=1,
     params:
@@ -59,7 +59,7 @@ rule predict:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=growing(4000, per_mb=5),
+        mem_mb=reading_on_demand(4000, per_mb=5),
         runtime=growing(30, per_mb=0.1),
     params:
         runs=lambda wildcards: dump(STUDY.predictions(**wildcards)),

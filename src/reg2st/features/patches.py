@@ -11,6 +11,7 @@ from reg2st.base.errors import UserError
 from reg2st.base.files import written_whole
 from reg2st.base.progress import Progress
 from reg2st.features.fields import PATCH_PX, View, open_fields
+from reg2st.features.stored_rows import StoredRows
 from reg2st.sections.section_file import check_same_spots
 
 log = logging.getLogger(__name__)
@@ -22,13 +23,13 @@ class Patches(NamedTuple):
     """The patches of a section, n spots.
 
     Shapes:
-        images: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB.
+        images: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB; read when they are indexed.
         coords: int64 ``[n, 2]``, top left corner (x, y) of each field at level 0.
         barcodes: str ``[n]``.
         padded: bool ``[n]``, whether the field extends beyond the slide.
     """
 
-    images: np.ndarray
+    images: StoredRows
     coords: np.ndarray
     barcodes: np.ndarray
     padded: np.ndarray
@@ -83,7 +84,7 @@ def cut_patches(
 
 
 def read_patches(path: str | os.PathLike, spots: np.ndarray | None = None) -> Patches:
-    """Read all patches of a section.
+    """Read what is known of the patches of a section; their pixels wait in the file.
 
     Args:
         spots: barcodes that the patches must belong to, in this order.
@@ -95,7 +96,7 @@ def read_patches(path: str | os.PathLike, spots: np.ndarray | None = None) -> Pa
         barcodes = _barcodes(file)
         check_same_spots(path, barcodes, spots)
         return Patches(
-            images=file["img"][()],
+            images=StoredRows(path, "img"),
             coords=file["coords"][()],
             barcodes=barcodes,
             padded=file["padded"][()],

@@ -76,12 +76,12 @@ class SelfDistilledNetwork(Network):
         raise NotImplementedError
 
     def forward(self, section: SectionTensors) -> Tensor:
-        patches = as_channel_x_y(centre_patches(section.patches, self.settings.patch_px))
+        patches = as_channel_x_y(centre_patches(section.patches[:], self.settings.patch_px))
         feature = self.features([patches], section.array_xy, section.edge_index)[0]
         return self.head(feature)
 
     def losses(self, section: SectionTensors) -> dict[str, Tensor]:
-        patches = as_channel_x_y(centre_patches(section.patches, self.settings.patch_px))
+        patches = as_channel_x_y(centre_patches(section.patches[:], self.settings.patch_px))
         augmented = (self.augment(patches) for _ in range(self.settings.augmented_passes))
         passes = self.features(chain([patches], augmented), section.array_xy, section.edge_index)
         feature = passes[0]

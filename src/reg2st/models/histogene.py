@@ -88,7 +88,7 @@ class HisToGene(Network):
         return POSITION_TABLES_OBSTACLE
 
     def forward(self, section: SectionTensors) -> Tensor:
-        patches = centre_patches(section.patches, self.settings.patch_px)
+        patches = centre_patches(section.patches[:], self.settings.patch_px)
         return self.expression(patches, section.array_xy)
 
     def expression(self, patches: Tensor, array_xy: Tensor) -> Tensor:

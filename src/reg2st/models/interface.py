@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from reg2st.models.on_demand import OnDemand
+
 
 @dataclass(frozen=True)
 class FeatureBlock:
@@ -55,11 +57,12 @@ class Tiles:
     """The tiles of a grid, t of them around each of n spots.
 
     Shapes:
-        embedding: float32 ``[n, t, d]``, columns as in the section's own embedding.
+        embedding: float32 ``[n, t, d]``, columns as in the section's own embedding; may be read
+            on demand.
         on_slide: bool ``[n, t]``, whether a tile lies wholly on the slide; a shared edge counts.
     """
 
-    embedding: Tensor
+    embedding: Tensor | OnDemand
     on_slide: Tensor
 
     def to(self, device: torch.device | str) -> "Tiles":
@@ -80,7 +83,7 @@ class SectionTensors:
         pitch_xy: float64 ``[n, 2]``, positions in pitches, for distances; None where the array is
             square, so that ``array_xy`` holds them.
         embedding: float32 ``[n, d]``, image features of each patch.
-        patches: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB.
+        patches: uint8 ``[n, 224, 224, 3]``, rows, columns, RGB; may be read on demand.
         edge_index: int64 ``[2, e]``, PyTorch Geometric convention: messages flow from
             ``edge_index[0]`` (the neighbour) to ``edge_index[1]`` (the spot).
         counts: float32 ``[n, G]``, raw counts of the panel's genes; None when predicting.
@@ -97,7 +100,7 @@ class SectionTensors:
     array_xy: Tensor
     pitch_xy: Tensor | None = field(default=None, kw_only=True)
     embedding: Tensor | None = None
-    patches: Tensor | None = None
+    patches: Tensor | OnDemand | None = None
     edge_index: Tensor | None = None
     counts: Tensor | None = None
     totals: Tensor | None = None
@@ -120,7 +123,7 @@ class SectionTensors:
         moved = {
             each.name: value.to(device)
             for each in dataclasses.fields(self)
-            if isinstance(value := getattr(self, each.name), Tensor)
+            if isinstance(value := getattr(self, each.name), Tensor | OnDemand)
         }
         tiles = {name: tiles.to(device) for name, tiles in self.tiles.items()}
         return dataclasses.replace(self, **moved, tiles=tiles)
@@ -130,7 +133,8 @@ class SectionTensors:
         parts = {
             each.name: value[spots]
             for each in dataclasses.fields(self)
-            if each.name != "edge_index" and isinstance(value := getattr(self, each.name), Tensor)
+            if each.name != "edge_index"
+            and isinstance(value := getattr(self, each.name), Tensor | OnDemand)
         }
         if self.edge_index is not None:
             number = torch.full((self.n_spots,), -1, device=spots.device)

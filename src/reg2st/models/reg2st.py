@@ -342,7 +342,7 @@ class Reg2ST(Network):
         """Input of the image encoder, ``[n, e]``."""
         if self.patch_encoder is None:
             return section.embedding
-        pixels = section.patches.permute(0, 3, 1, 2)
+        pixels = section.patches[:].permute(0, 3, 1, 2)
         return torch.cat([self.patch_encoder(part / 127.5 - 1) for part in pixels.split(256)])
 
     def placed(self, array_xy: Tensor) -> Tensor | float:

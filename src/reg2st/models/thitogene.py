@@ -228,7 +228,7 @@ class THItoGene(Network):
         return POSITION_TABLES_OBSTACLE
 
     def forward(self, section: SectionTensors) -> Tensor:
-        patches = as_channel_x_y(centre_patches(section.patches, self.settings.patch_px))
+        patches = as_channel_x_y(centre_patches(section.patches[:], self.settings.patch_px))
         return self.expression(patches, section.array_xy, section.edge_index)
 
     def expression(self, patches: Tensor, array_xy: Tensor, edge_index: Tensor) -> Tensor:

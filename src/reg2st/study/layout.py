@@ -111,6 +111,11 @@ class Layout:
         """Embeddings of the tiles of a grid around each spot."""
         return f"{self.results}/tiles/{tiles}/{path_name(encoder)}/{view}/{dataset}/{section}.h5"
 
+    def is_read_on_demand(self, path: str) -> bool:
+        """Whether a file holds patches or tiles, of which a job reads those of a batch."""
+        folders = (f"{self.results}/{each}/" for each in ("patches", "tiles"))
+        return any(folder in path for folder in folders)
+
     def graph(
         self, graph: str = "{graph}", dataset: str = "{dataset}", section: str = "{section}"
     ) -> str:

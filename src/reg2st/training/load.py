@@ -12,6 +12,7 @@ from reg2st.features.encoders import read_embeddings, read_tiles
 from reg2st.features.graphs import read_graph
 from reg2st.features.patches import read_patches
 from reg2st.models.interface import FeatureBlock, SectionTensors, Tiles
+from reg2st.models.on_demand import OnDemand
 from reg2st.sections.fitness import unfit
 from reg2st.sections.panels import read_panel
 from reg2st.sections.positions import numbered_xy, pitch_xy
@@ -58,7 +59,7 @@ def _fit_to_train(sections: list[SectionTensors]) -> list[SectionTensors]:
 def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) -> SectionTensors:
     arrays = load_section_arrays(files.section, genes)
     needs, spots = run.needs(), arrays.barcodes
-    parts: dict[str, torch.Tensor] = {}
+    parts: dict[str, torch.Tensor | OnDemand] = {}
     blocks: tuple[FeatureBlock, ...] = ()
     tiles: dict[str, Tiles] = {}
     if needs.embedding:
@@ -67,7 +68,7 @@ def _load_section(files: SectionFiles, genes: list[str] | None, run: RunSpec) ->
         parts["embedding"] = scaled(features, scale)
         tiles = {name: _tiles(of_grid, spots, scale) for name, of_grid in files.tiles.items()}
     if needs.patches:
-        parts["patches"] = torch.from_numpy(read_patches(files.patches, spots).images)
+        parts["patches"] = OnDemand(read_patches(files.patches, spots).images.__getitem__)
     if needs.graph is not None:
         parts["edge_index"] = torch.from_numpy(read_graph(files.graph, len(spots)))
     if genes is not None:
@@ -102,9 +103,12 @@ def _features(
 
 def _tiles(files: Sequence[Path], spots: np.ndarray, scale: Scale | None) -> Tiles:
     """The tiles of a grid, their features standardised as those of the spots' own patches."""
-    embeddings, on_slide = zip(*(read_tiles(path, spots) for path in files), strict=True)
-    everywhere = torch.from_numpy(np.logical_and.reduce(on_slide))
-    return Tiles(scaled(np.concatenate(embeddings, axis=2), scale), everywhere)
+    stored, on_slide = zip(*(read_tiles(path, spots) for path in files), strict=True)
+
+    def read(rows: slice | np.ndarray) -> np.ndarray:
+        return scaled(np.concatenate([each[rows] for each in stored], axis=2), scale).numpy()
+
+    return Tiles(OnDemand(read), torch.from_numpy(np.logical_and.reduce(on_slide)))
 
 
 def scale_of(features: np.ndarray) -> Scale:

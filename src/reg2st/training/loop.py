@@ -17,6 +17,7 @@ from reg2st.models.interface import Network, SectionTensors
 from reg2st.models.layers import hold_positions
 from reg2st.models.windows import Window, in_windows
 from reg2st.training.checkpoints import load_checkpoint, load_record, save_checkpoint
+from reg2st.training.stepping import stepping
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +112,11 @@ def train_network(
         steps, names = [], []
         for batch in model.batches(parts, torch.default_generator):
             batch = batch.cut() if isinstance(batch, Window) else batch
-            optimiser.zero_grad(set_to_none=True)
             with autocast(device, precision):
                 losses = model.losses(batch)
                 total = sum(losses.values())
-            total.backward()
-            optimiser.step()
+            with stepping(optimiser):
+                total.backward()
             schedule.step()
             steps.append(torch.stack([*losses.values(), total]).detach())
             names.append(batch.name)

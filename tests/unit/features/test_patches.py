@@ -88,7 +88,7 @@ def test_fields_are_the_patches_read_when_asked_for(section, tmp_path, view):
     patches = read_patches(tmp_path / "p.h5")
     with open_fields(slide, path, view) as fields:
         assert len(fields) == 3
-        np.testing.assert_array_equal(fields[0:3], patches.images)
+        np.testing.assert_array_equal(fields[0:3], patches.images[:])
         np.testing.assert_array_equal(fields[1], patches.images[1])
         assert fields[2:9].shape == (1, 224, 224, 3)
         np.testing.assert_array_equal(fields.coords, patches.coords)
@@ -212,4 +212,4 @@ def test_a_real_section_is_cut_within_its_bounds(shared, tmp_path):
     )
     patches = cut_within_bounds(slide, section, tmp_path)
     assert not patches.padded.any()
-    assert (patches.images.mean(axis=(1, 2, 3)) < 215).all()
+    assert (patches.images[:].mean(axis=(1, 2, 3)) < 215).all()

@@ -7,6 +7,7 @@ import torch
 
 from reg2st.models import registry
 from reg2st.models.interface import SectionTensors, Sizes, Tiles
+from reg2st.models.on_demand import OnDemand
 from reg2st.training.loop import train_network
 
 
@@ -34,7 +35,7 @@ def test_the_page_is_a_working_method(root, tmp_path, monkeypatch):
         name="A1",
         patient="A",
         array_xy=torch.zeros(30, 2, dtype=torch.int64),
-        patches=patches,
+        patches=OnDemand(patches.numpy().__getitem__),
         expression=1 + (patches[:, 0, 0].float() / 255) @ torch.tensor([[1.0, 0], [0, 2], [3, 0]]),
     )
     model = model_class(settings, Sizes(genes=2))

@@ -8,6 +8,7 @@ import torch
 
 from reg2st.features.graphs import nearest_neighbours
 from reg2st.models.interface import Network, SectionTensors, Sizes, Tiles
+from reg2st.models.on_demand import OnDemand
 from reg2st.models.registry import METHODS, method
 from reg2st.sections.geometry import HEXAGONAL
 from reg2st.training.loop import train_network
@@ -70,6 +71,18 @@ def a_section(name, array_xy, seed=0):
                 torch.from_numpy(random.random((n, grid.side**2)) < 0.8),
             )
             for grid in inputs.tiles
+        },
+    )
+
+
+def in_files(section):
+    """The same section with patches and tiles that are read when they are needed."""
+    return dataclasses.replace(
+        section,
+        patches=OnDemand(section.patches.numpy().__getitem__),
+        tiles={
+            name: Tiles(OnDemand(tiles.embedding.numpy().__getitem__), tiles.on_slide)
+            for name, tiles in section.tiles.items()
         },
     )
 
@@ -152,9 +165,11 @@ def test_a_panel_of_one_gene(name):
     assert prediction.isfinite().all()
 
 
-def test_a_seed_fixes_the_model(trained):
+def test_a_seed_fixes_the_model_wherever_its_patches_lie(trained):
     name, model, _ = trained
-    again, _ = fitted(name)
+    again, _ = fitted(
+        name, sections=[in_files(a_section(name, GRID, seed=seed)) for seed in (1, 2)]
+    )
     for parameter, value in again.state_dict().items():
         assert torch.equal(model.state_dict()[parameter], value), parameter
     if isinstance(model, Network):

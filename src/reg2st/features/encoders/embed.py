@@ -22,6 +22,7 @@ from reg2st.base.progress import Progress
 from reg2st.features.encoders.encoder import LoadedEncoder
 from reg2st.features.encoders.finished_rows import FinishedRows
 from reg2st.features.fields import PATCH_PX, Fields, View, open_fields_at
+from reg2st.features.stored_rows import StoredRows
 from reg2st.sections.section_file import check_same_spots, load_section_arrays
 
 if TYPE_CHECKING:
@@ -347,20 +348,21 @@ def read_embeddings(path: str | os.PathLike, spots: np.ndarray | None = None) ->
         )
 
 
-def read_tiles(path: str | os.PathLike, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def read_tiles(path: str | os.PathLike, spots: np.ndarray) -> tuple[StoredRows, np.ndarray]:
     """Read the embeddings of the t tiles around each spot of a section.
 
     Args:
         spots: barcodes that the tiles must belong to, in this order.
 
     Returns:
-        float32 ``[n, t, d]``; and bool ``[n, t]``, whether a tile lies wholly on the slide.
+        float32 ``[n, t, d]``, read when they are indexed; and bool ``[n, t]``, whether a tile
+        lies wholly on the slide.
 
     Raises:
         UserError: the file is missing, damaged, no file of tiles, or belongs to other spots.
     """
     with _opened(path, spots) as file:
-        return file["embeddings"][()], file["on_slide"][()]
+        return StoredRows(path, "embeddings"), file["on_slide"][()]
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""Rows of a large file that are read when they are needed."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from reg2st.base.errors import UserError
+
+
+class StoredRows:
+    """Rows of a dataset in an HDF5 file; those that are indexed are read, each time anew.
+
+    A section of 200,000 spots has 30 GB of patches, of which a step of training needs a few.
+
+    Args:
+        path: the file.
+        name: of the dataset.
+
+    Shapes: by a slice or int64 ``[m]`` to ``[m, ...]``, by a number to ``[...]``.
+    """
+
+    def __init__(self, path: str | Path, name: str) -> None:
+        self.path, self.name = Path(path), name
+        with h5py.File(path, "r") as file:
+            self.shape, self.dtype = file[name].shape, file[name].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
+        """Read rows.
+
+        Raises:
+            UserError: the file has been removed or damaged since.
+        """
+        try:
+            with h5py.File(self.path, "r") as file:
+                dataset = file[self.name]
+                if not isinstance(rows, np.ndarray):
+                    return dataset[rows]
+                found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+                # One by one: h5py sorts out a list of rows in a time that grows with its square.
+                for place, row in enumerate(rows):
+                    dataset.read_direct(found, int(row), place)
+                return found
+        except (OSError, KeyError) as error:
+            raise UserError(f"{self.path} can no longer be read: {error}.") from error
