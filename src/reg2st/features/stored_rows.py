@@ -1,11 +1,15 @@
 """Rows of a large file that are read when they are needed."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from reg2st.base.errors import UserError
+
+OPEN_FILES = 256
+"""Files that stay open between reads, of the 1,024 that a process may open on most systems."""
 
 
 class StoredRows:
@@ -35,14 +39,19 @@ class StoredRows:
             UserError: the file has been removed or damaged since.
         """
         try:
-            with h5py.File(self.path, "r") as file:
-                dataset = file[self.name]
-                if not isinstance(rows, np.ndarray):
-                    return dataset[rows]
-                found = np.empty((len(rows), *self.shape[1:]), self.dtype)
-                # One by one: h5py sorts out a list of rows in a time that grows with its square.
-                for place, row in enumerate(rows):
-                    dataset.read_direct(found, int(row), place)
-                return found
+            dataset = _opened(self.path, self.path.stat().st_mtime_ns)[self.name]
+            if not isinstance(rows, np.ndarray):
+                return dataset[rows]
+            found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+            # One by one: h5py sorts out a list of rows in a time that grows with its square.
+            for place, row in enumerate(rows):
+                dataset.read_direct(found, int(row), place)
+            return found
         except (OSError, KeyError) as error:
             raise UserError(f"{self.path} can no longer be read: {error}.") from error
+
+
+@lru_cache(OPEN_FILES)
+def _opened(path: Path, changed: int) -> h5py.File:
+    """The file as it was changed last; opening it takes longer than reading a few rows."""
+    return h5py.File(path, "r")

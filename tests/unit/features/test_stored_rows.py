@@ -38,6 +38,15 @@ def test_a_file_that_is_gone_is_named(numbers):
         stored[0:2]
 
 
+def test_a_file_that_was_made_again_is_read_again(numbers, tmp_path):
+    stored, values = numbers
+    np.testing.assert_array_equal(stored[0:2], values[0:2])
+    with h5py.File(tmp_path / "new.h5", "w") as file:
+        file["values"] = values + 1
+    (tmp_path / "new.h5").replace(stored.path)
+    np.testing.assert_array_equal(stored[0:2], values[0:2] + 1)
+
+
 MEASURE = """
 import sys
 import numpy as np
