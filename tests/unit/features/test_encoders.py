@@ -139,6 +139,7 @@ def test_the_width_of_known_encoders_needs_no_weights():
         "phikon_v2": 1024,
         "phikon_v2_stages": 8192,
         "efficientnet_lite0": 1280,
+        "efficientnet_lite0_112px": 1280,
         "efficientnet_lite0_stages": 1568,
         "tissue_statistics": len(FEATURE_NAMES),
         "mean_grey": 1,
@@ -293,6 +294,22 @@ def test_features_that_are_not_finite_are_refused(mosaic, tmp_path):
 
     with pytest.raises(UserError, match="not finite"):
         mosaic.embedded(colours(Wild()), tmp_path / "e.h5")
+
+
+def test_a_smaller_input_is_a_reduced_field(efficientnet_weights, mosaic):
+    """Pillow's reduction of a field by half, seen by the same network, gives the same features."""
+    whole = load_encoder("efficientnet_lite0", efficientnet_weights)
+    reduced = load_encoder("efficientnet_lite0_112px", efficientnet_weights)
+    halves = [Image.fromarray(image).resize((112, 112), Image.BICUBIC) for image in mosaic.images]
+    pixels = torch.from_numpy(np.stack(halves)).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (IMAGENET_MEAN, IMAGENET_STD))
+    with torch.inference_mode():
+        found = reduced(torch.from_numpy(mosaic.images))
+        expected = whole.network((pixels - mean) / std)
+        at_full_size = whole(torch.from_numpy(mosaic.images))
+    assert found.shape == (len(mosaic.images), 1280)
+    assert (found - expected).abs().mean() < 0.02 * expected.std()
+    assert (found - at_full_size).abs().mean() > 0.1 * expected.std()
 
 
 def test_stages_are_means_and_deviations_of_every_stage(efficientnet_weights, mosaic):

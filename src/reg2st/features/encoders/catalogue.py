@@ -49,6 +49,7 @@ ENCODERS: dict[str, Encoder] = {
     for each in (
         PhikonV2(),
         EfficientNetLite0(),
+        EfficientNetLite0(name="efficientnet_lite0_112px", size_px=112),
         Stages.of(PhikonV2(), features=8192),
         Stages.of(EfficientNetLite0(), features=1568),
         TissueStatistics(),
