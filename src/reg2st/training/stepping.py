@@ -16,8 +16,8 @@ def stepping(optimiser: Optimizer) -> Iterator[None]:
 
     Each time ``PORTION_BYTES`` of gradients are complete, their weights are updated and they are
     freed; the rest follows at the end. Every weight is updated once and on its own, so the result
-    is that of a step after the pass, bit by bit. At its end all gradients together would take as
-    much memory as the weights.
+    is that of a step after the pass, bit by bit. All gradients together would take as much memory
+    as the weights.
 
     A network whose gradients depend on each other before the step, as by clipping of their common
     norm, cannot be trained so.
