@@ -1,7 +1,5 @@
 """Patches: where they are cut, how they are resampled, what leaves the slide."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -10,6 +8,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from processes import printed_by
 from reg2st.base.errors import UserError
 from reg2st.features.fields import View, open_fields
 from reg2st.features.patches import cut_patches, read_patches
@@ -169,13 +168,7 @@ def cut_within_bounds(slide, section, folder):
     """Patches of a section, cut in a process of their own within 10 s and 1 GB."""
     path, patches = folder / "section.h5ad", folder / "patches.h5"
     write_section(section, path)
-    told = subprocess.run(
-        [sys.executable, "-c", MEASURE, slide, path, patches],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    seconds, peak = map(float, told)
+    seconds, peak = map(float, printed_by(MEASURE, slide, path, patches).split())
     assert seconds < 10
     assert peak < 1e9
     return read_patches(patches)

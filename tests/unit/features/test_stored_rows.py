@@ -1,12 +1,10 @@
 """Rows that wait in their file: which are read, and what happens when the file is gone."""
 
-import subprocess
-import sys
-
 import h5py
 import numpy as np
 import pytest
 
+from processes import printed_by
 from reg2st.base.errors import UserError
 from reg2st.features.stored_rows import StoredRows
 
@@ -65,12 +63,6 @@ def test_memory_holds_the_rows_of_a_batch(tmp_path):
     with h5py.File(tmp_path / "patches.h5", "w") as file:
         shades = np.arange(ROWS).astype(np.uint8).reshape(-1, 1, 1, 1)
         file["img"] = np.broadcast_to(shades, (ROWS, SIDE, SIDE, 3))
-    told = subprocess.run(
-        [sys.executable, "-c", MEASURE, tmp_path / "patches.h5"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    grown, total = map(int, told)
+    grown, total = map(int, printed_by(MEASURE, tmp_path / "patches.h5").split())
     assert grown < 50e6
     assert total == sum(row % 256 for row in range(ROWS)) * SIDE * SIDE * 3

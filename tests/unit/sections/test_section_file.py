@@ -2,8 +2,6 @@
 
 import gzip
 import logging
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -11,6 +9,7 @@ import pytest
 from anndata import read_h5ad
 from PIL import Image
 
+from processes import printed_by
 from reg2st.base.errors import UserError
 from reg2st.sections.readers.st import (
     read_counts,
@@ -285,10 +284,7 @@ def test_reading_arrays_imports_neither_anndata_nor_pandas():
         "import reg2st.sections.section_file, sys; "
         "print({'anndata', 'pandas', 'torch'} & set(sys.modules))"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    assert told.strip() == "set()"
+    assert printed_by(code).strip() == "set()"
 
 
 def test_labels_join_by_rounding_and_what_has_no_place_or_label_is_counted(tmp_path, caplog):

@@ -1,7 +1,5 @@
 """Simulated sections have the layouts of the real data, odd spots, and a signal to be learnt."""
 
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import openslide
 import pandas as pd
 import pytest
 
+from processes import printed_by
 from reg2st.base.errors import UserError
 from reg2st.evaluation.correlations import pearson
 from reg2st.sections.readers.st import read_labels
@@ -222,8 +221,5 @@ def test_wrong_value_is_named(settings: dict) -> None:
 
 def test_reading_a_config_does_not_import_what_draws() -> None:
     program = "import sys, reg2st.sections.simulate; print(*sys.modules)"
-    finished = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    imported = set(finished.stdout.split())
+    imported = set(printed_by(program).split())
     assert not imported & {"scipy.ndimage", "tifffile", "h5py", "PIL.Image"}
