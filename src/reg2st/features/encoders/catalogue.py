@@ -5,7 +5,7 @@ import os
 
 from reg2st.base.errors import UserError
 from reg2st.base.names import closest
-from reg2st.features.encoders.efficientnet import EfficientNetLite0
+from reg2st.features.encoders.efficientnet import EfficientNetLite0, EfficientNetLite0Small
 from reg2st.features.encoders.encoder import Encoder, LoadedEncoder
 from reg2st.features.encoders.mean_grey import MeanGrey
 from reg2st.features.encoders.phikon import PhikonV2
@@ -49,7 +49,7 @@ ENCODERS: dict[str, Encoder] = {
     for each in (
         PhikonV2(),
         EfficientNetLite0(),
-        EfficientNetLite0(name="efficientnet_lite0_112px", size_px=112),
+        EfficientNetLite0Small(),
         Stages.of(PhikonV2(), features=8192),
         Stages.of(EfficientNetLite0(), features=1568),
         TissueStatistics(),

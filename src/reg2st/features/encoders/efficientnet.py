@@ -75,6 +75,23 @@ class EfficientNetLite0(Encoder):
         return LoadedNetwork(self, metadata["revision"], metadata["sha256"], network.eval())
 
 
+@dataclasses.dataclass(frozen=True)
+class EfficientNetLite0Small(EfficientNetLite0):
+    """The same network on reduced fields, up to the 320 features of its last block."""
+
+    name: str = "efficientnet_lite0_small"
+    size_px: int = 64
+    pooling: str = "average of the last block"
+    features: int = 320
+
+    def load(self, weights: str | os.PathLike) -> LoadedNetwork:
+        from torch import nn
+
+        loaded = super().load(weights)
+        loaded.network.conv_head = loaded.network.bn2 = nn.Identity()
+        return loaded
+
+
 def build_network() -> "nn.Module":
     """The network with its 1,000 classes, untrained."""
     from reg2st.features.encoders.torchvision_shim import import_timm
