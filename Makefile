@@ -52,8 +52,11 @@ demo: $(VENV)/.installed
 	$(SNAKEMAKE) comparison slides viewer --cores all --configfile config/demo.yaml \
 		--report results/demo/report.html --report-after-run --logger oneline
 
+# tests/conftest.py puts the files in order.
+SIDE_BY_SIDE = --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 3 --dist worksteal
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test-catalog: $(VENV)/.installed
 	$(SNAKEMAKE) --directory .test --cores 2 --logger oneline
@@ -65,10 +68,10 @@ test-container: $(VENV)/.installed-test
 	REG2ST_TEST_CONTAINER=1 $(BIN)/pytest -s tests/container -o timeout=3600
 
 test-faults: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 3 --dist worksteal -m faults tests/faults
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m faults tests/faults
 
 test-faults-short: $(VENV)/.installed-test
-	$(BIN)/pytest --numprocesses 3 --dist worksteal -m "faults and not long" tests/faults
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "faults and not long" tests/faults
 
 test-regression: $(VENV)/.installed-test
 	REG2ST_TEST_REGRESSION=1 $(BIN)/pytest tests/regression tests/workflow/test_declared_files.py

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from browsing import chromium
+from browsing import chromium, errors
 from studies import TINY, Study
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,13 +18,42 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("REG2ST_SHARED", ROOT.parent / "shared"))
 
 
+SHARED_STUDIES = ("finished", "undisturbed")
+"""Fixtures that all test processes share: the first to ask makes it, the others wait for it."""
+
+
 def pytest_collection_modifyitems(config, items):
-    """Long tests first, so that no core waits at the end; none on real sections without them."""
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    """Files in an order in which no test process waits; no test on real sections without them."""
+    items.sort(key=places(items).get)
     if not SHARED.is_dir():
         left_out = [item for item in items if "shared" in item.fixturenames]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+
+
+def places(items: list[pytest.Item]) -> dict[pytest.Item, int]:
+    """The place of each test: 0 if its file makes a shared study, 3 if it waits for one.
+
+    Between them come tests that run the workflow (1), which are long, and all others (2).
+    """
+
+    def runs_the_workflow(item: pytest.Item) -> bool:
+        return bool({"workflow", "faults"} & {*item.path.parts})
+
+    makers, users = set(), set()
+    for study in SHARED_STUDIES:
+        asking = [item for item in items if study in item.fixturenames]
+        users |= {item.path for item in asking}
+        makers |= {item.path for item in [*filter(runs_the_workflow, asking)][:1]}
+
+    def place(item: pytest.Item) -> int:
+        if item.path in makers:
+            return 0
+        if item.path in users:
+            return 3
+        return 1 if runs_the_workflow(item) else 2
+
+    return {item: place(item) for item in items}
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -56,11 +85,17 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium."""
+def started_browser():
     driver = chromium()
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(started_browser):
+    """A headless Chromium, which has forgotten the errors of other tests."""
+    errors(started_browser)
+    return started_browser
 
 
 @pytest.fixture(scope="session")
