@@ -316,6 +316,7 @@ def test_training_curves(tmp_path, scale):
         "hist2st": ("mse", "zinb", "distillation"),
         "histogene": ("mse",),
         "thitogene": ("mse",),
+        "triplex": ("fusion", "target", "neighbour", "section", "distil_target", "distil_section"),
     }
     files = []
     for method, losses in parts.items():
@@ -335,9 +336,12 @@ def test_training_curves(tmp_path, scale):
     figure = training_curves(read_histories(files), split="section_out")
     assert_readable(figure)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    names = ("HisToGene", "Hist2ST", "THItoGene", "Reg2ST")
+    names = ("HisToGene", "Hist2ST", "THItoGene", "TRIPLEX", "Reg2ST")
     assert titles == [f"{name} (quick), 2 runs" for name in names]
-    assert [len(axes.lines) for axes in figure.axes] == [1, 4, 1, 5]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 4, 1, 7, 5]
+    for lines in (*(axes.lines for axes in figure.axes), figure.legends[0].get_lines()):
+        looks = {(line.get_color(), line.get_linestyle()) for line in lines}
+        assert len(looks) == len(lines)
 
 
 GENES = ["FN1", "SCD", "GENE-WITH-LONG-NAME", "CONSTANT"]

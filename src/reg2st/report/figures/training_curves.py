@@ -1,6 +1,8 @@
 """Training curves: the loss and its parts by epoch."""
 
+import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,8 @@ from reg2st.report.style import (
 COLUMNS = 3
 TITLE_CHARACTERS = 34
 ABBREVIATIONS = ("mse", "zinb")
+DASHES = ("-", "--", ":")
+"""Of lines, in turn, once all colours are used."""
 
 
 @styled
@@ -50,18 +54,25 @@ def training_curves(histories: pd.DataFrame, *, split: str) -> Figure:
     n_columns = min(COLUMNS, len(keys))
     n_rows = math.ceil(len(keys) / n_columns)
     parts = dict.fromkeys(part for key in keys for part in _parts(runs[key]))
-    colours = dict(zip(parts, ("black", *FURTHER_COLOURS * 3), strict=False))
+    looks = dict(zip(parts, _looks(), strict=False))
     figure = new_figure(COLUMN_IN if n_columns == 1 else PAGE_IN, 0.75 + 1.9 * n_rows)
     for place, key in enumerate(keys):
         axes = figure.add_subplot(n_rows, n_columns, place + 1)
-        _draw_losses(axes, runs[key], colours)
+        _draw_losses(axes, runs[key], looks)
         n_runs = runs[key].groupby(["seed", "fold"]).ngroups
         axes.set_title(wrapped(f"{method_label(*key)}, {counted(n_runs, 'run')}", TITLE_CHARACTERS))
-    entries = [Line2D([], [], color=colour) for colour in colours.values()]
-    labels = [_part_label(part) for part in colours]
+    entries = [Line2D([], [], **look) for look in looks.values()]
+    labels = [_part_label(part) for part in looks]
     title = f"{histories['dataset'].iloc[0]}, {split_label(split)}: training of the networks"
     legend_above(figure, title, entries, labels, line_width_em=2.0)
     return figure
+
+
+def _looks() -> Iterator[dict[str, str]]:
+    """How the line of each part of a loss looks; the total is first."""
+    yield {"color": "black"}
+    for dash, colour in itertools.cycle(itertools.product(DASHES, FURTHER_COLOURS)):
+        yield {"color": colour, "linestyle": dash}
 
 
 def _parts(runs: pd.DataFrame) -> list[str]:
@@ -76,15 +87,18 @@ def _part_label(column: str) -> str:
     return name.upper() if name in ABBREVIATIONS else name.replace("_", " ")
 
 
-def _draw_losses(axes: Axes, runs: pd.DataFrame, colours: dict[str, str]) -> None:
+def _draw_losses(axes: Axes, runs: pd.DataFrame, looks: dict[str, dict[str, str]]) -> None:
     epochs = runs.groupby("epoch")
     parts = _parts(runs)
     for part in parts:
         values = epochs[part]
         middle = values.median()
-        axes.plot(middle.index, middle, color=colours[part])
+        axes.plot(middle.index, middle, **looks[part])
         axes.fill_between(
-            middle.index, values.min(), values.max(), color=colours[part], alpha=0.15, linewidth=0
+            *(middle.index, values.min(), values.max()),
+            color=looks[part]["color"],
+            alpha=0.15,
+            linewidth=0,
         )
     drawn = runs[parts].to_numpy()
     low, high = np.nanmin(drawn), np.nanmax(drawn)
