@@ -53,7 +53,7 @@ demo: $(VENV)/.installed
 		--report results/demo/report.html --report-after-run --logger oneline
 
 # tests/conftest.py puts the files in order.
-SIDE_BY_SIDE = --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE = --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-test
 	$(BIN)/pytest $(SIDE_BY_SIDE)

@@ -23,7 +23,7 @@ SHARED_STUDIES = ("finished", "undisturbed")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Files in an order in which no test process waits; no test on real sections without them."""
+    """Files in an order that keeps all cores busy; no test on real sections without them."""
     items.sort(key=places(items).get)
     if not SHARED.is_dir():
         left_out = [item for item in items if "shared" in item.fixturenames]
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config, items):
 def places(items: list[pytest.Item]) -> dict[pytest.Item, int]:
     """The place of each test: 0 if its file makes a shared study, 3 if it waits for one.
 
-    Between them come tests that run the workflow (1), which are long, and all others (2).
+    Between them come tests that run the workflow, which are long, and then short ones.
     """
 
     def runs_the_workflow(item: pytest.Item) -> bool:

@@ -39,6 +39,7 @@ def assert_opened_as_declared(study, trace, monkeypatch) -> None:
     assert not wrong
 
 
+@pytest.mark.timeout(1800)  # it makes the study that other tests share, traced
 def test_every_job_opens_exactly_its_inputs(finished, monkeypatch):
     assert_opened_as_declared(finished, finished.folder.with_suffix(".trace"), monkeypatch)
 
