@@ -28,7 +28,7 @@ COLUMNS = 3
 TITLE_CHARACTERS = 34
 ABBREVIATIONS = ("mse", "zinb")
 DASHES = ("-", "--", ":")
-"""Of lines, in turn, once all colours are used."""
+"""Solid lines first; when all colours are used, they start again with the next dash."""
 
 
 @styled
@@ -95,7 +95,9 @@ def _draw_losses(axes: Axes, runs: pd.DataFrame, looks: dict[str, dict[str, str]
         middle = values.median()
         axes.plot(middle.index, middle, **looks[part])
         axes.fill_between(
-            *(middle.index, values.min(), values.max()),
+            middle.index,
+            values.min(),
+            values.max(),
             color=looks[part]["color"],
             alpha=0.15,
             linewidth=0,
